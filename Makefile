@@ -1,0 +1,66 @@
+# Each command does all its own set-up, in a virtual environment beside this file.
+
+VENV ?= .venv
+STEPS ?= 20000
+MODEL_DIR ?= model_dir
+CONSTRAINTS ?=
+
+# The first Python 3.10 to 3.13 that really runs and can make virtual environments.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null && echo $$python && break; done)
+
+BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+# Without its .pyc files TensorFlow takes three times as long to import.
+COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
+
+.PHONY: help train eval tensorboard test lint clean
+
+help:
+	@echo "make train          install, train for 20,000 steps, evaluate (STEPS=300 for a short run)"
+	@echo "make eval           score the newest checkpoint on the 10,000 test images"
+	@echo "make tensorboard    watch the curves in the browser"
+	@echo "make test           run the tests"
+	@echo "make lint           check style and types"
+	@echo "make clean          delete what was trained and installed"
+
+train: $(VENV)/installed
+	@$(BIN)/python -m cnn_mnist.main --steps=$(STEPS) --model_dir=$(MODEL_DIR)
+
+eval: $(VENV)/installed
+	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
+
+tensorboard: $(VENV)/installed
+	@$(BIN)/tensorboard --logdir=$(MODEL_DIR)
+
+test: $(VENV)/installed-test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find model_dir -mindepth 1 ! -name README.md -delete
+
+$(VENV)/installed: setup.py pyproject.toml $(CONSTRAINTS)
+	@$(if $(PYTHON),,echo "No Python 3.10 to 3.13 with venv found; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2)
+	@echo "Installing TensorFlow and the rest into $(VENV); this takes a few minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --editable .
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@$(PIP_INSTALL) --editable '.[test]'
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/installed-lint: setup.py pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) ruff mypy
+	@touch $@

@@ -1,0 +1,108 @@
+"""What a person sees: the screen, TensorFlow's log lines, its start-up noise.
+
+Results go to stdout; progress, log lines and errors go to stderr.
+"""
+
+import contextlib
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+# Written to stderr by TensorFlow 2.15 to 2.21 on every start, whatever TF_CPP_MIN_LOG_LEVEL says,
+# on a machine where nothing is wrong.
+START_UP_NOISE = (
+    "All log messages before absl::InitializeLog() is called are written to STDERR",
+    "oneDNN custom operations are on",
+    "Could not find cuda drivers on your machine, GPU will not be used",
+    "This TensorFlow binary is optimized to use available CPU instructions",
+    "To enable the following instructions:",
+    "Unable to register cuDNN factory",
+    "Unable to register cuFFT factory",
+    "Unable to register cuBLAS factory",
+    "TF-TRT Warning: Could not find TensorRT",
+)
+# Noise only where there is no NVIDIA driver; beside one it is a real error.
+NO_GPU_NOISE = ("failed call to cuInit",)
+NVIDIA_DRIVER = "/proc/driver/nvidia"
+
+# Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
+_TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
+
+
+def stderr_console() -> Console:
+    """The screen for progress and log lines. Lines are never wrapped, so they can be searched."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def command(name: str) -> str:
+    """How the user types a program that is installed beside this Python, from the current folder."""
+    here = Path(sys.executable).parent
+    if shutil.which(name) and Path(shutil.which(name) or "").parent == here:
+        return name
+    return shlex.quote(os.path.relpath(here / name))
+
+
+def show_log_lines(console: Console) -> None:
+    """Prints TensorFlow's log lines through `console`, above a progress bar if there is one.
+
+    Warnings and errors are always shown; the Estimator's training lines only where no progress bar
+    shows the same, which is off a terminal.
+    """
+    handler = _ConsoleHandler(console)
+    handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
+    handler.addFilter(lambda record: is_shown(record, terminal=console.is_terminal))
+    # TensorFlow adds a handler of its own unless the root logger has one.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("tensorflow").setLevel(logging.INFO)
+
+
+def is_shown(record: logging.LogRecord, *, terminal: bool) -> bool:
+    """Whether a log line is of use to a person who watches a training run."""
+    if record.levelno > logging.INFO:
+        return True
+    return not terminal and record.getMessage().startswith(_TRAINING_LINES)
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(self.format(record), markup=False)
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+    """Drops TensorFlow's start-up noise from stderr, line by line, and nothing else.
+
+    TensorFlow writes it from C++, so it has to be caught at the file descriptor. A process of its
+    own passes the other lines on: they arrive even if TensorFlow ends this process on the spot, as
+    it does on a processor that it cannot run on. Where there is no `grep`, nothing is dropped.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 1: warnings and errors
+    noise = START_UP_NOISE if os.path.exists(NVIDIA_DRIVER) else START_UP_NOISE + NO_GPU_NOISE
+    command = ["grep", "--line-buffered", "--text", "--invert-match", "--fixed-strings"]
+    command += [f"--regexp={line}" for line in noise]
+    if shutil.which("grep") is None:
+        yield
+        return
+    sys.stderr.flush()
+    screen = os.dup(2)
+    # A session of its own: Ctrl-C is for this process, which then closes the pipe.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as grep:
+        assert grep.stdin is not None
+        os.dup2(grep.stdin.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)

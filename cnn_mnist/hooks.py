@@ -1,0 +1,132 @@
+"""Session hooks: what a training run shows, and how it ends early."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from cnn_mnist import estimator
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def softmax_logging_hook(every_n_iter: int, show: Callable[[str], None] = lambda _: None) -> Any:
+    """A `LoggingTensorHook` on the op `softmax_tensor`: one short line every so many steps.
+
+    It tells how sure the network is: at first about 0.10 for its favourite of ten digits, which is
+    guessing, later up to 1.
+
+    Args:
+      every_n_iter: steps between two lines.
+      show: is given the same text, for a screen that shows no log lines.
+    """
+
+    def line(values: dict[str, np.ndarray]) -> str:
+        highest = values["softmax_tensor"].max(axis=1)  # of [B, K]
+        show(f"sure {highest.mean():.2f}")
+        return (
+            f"softmax_tensor: highest probability {highest.mean():.2f} on average, "
+            f"from {highest.min():.2f} to {highest.max():.2f}"
+        )
+
+    return estimator.LoggingTensorHook(
+        {"softmax_tensor": "softmax_tensor"}, every_n_iter=every_n_iter, formatter=line
+    )
+
+
+class ProgressHook(estimator.SessionRunHook):
+    """A progress bar: step, loss, steps a second, time left."""
+
+    def __init__(self, total_steps: int, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("step {task.completed:,}/{task.total:,}"),
+            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[note]}"),
+            _StepsPerSecond(),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            refresh_per_second=4,
+        )
+        self._task = self._progress.add_task("", total=total_steps, loss="", note="")
+
+    def note(self, text: str) -> None:
+        """Shows a few words beside the loss."""
+        self._progress.update(self._task, note=text)
+
+    def begin(self) -> None:
+        self._step = tf.compat.v1.train.get_global_step()
+        self._loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        step = int(session.run(self._step))
+        self._progress.reset(self._task, completed=step)
+        self._progress.start()
+
+    def before_run(self, run_context: Any) -> Any:
+        return estimator.SessionRunArgs({"step": self._step, "loss": self._loss})
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        values = run_values.results
+        self._progress.update(
+            self._task, completed=int(values["step"]), loss=f"loss {values['loss']:.3f}"
+        )
+
+    def end(self, session: Any) -> None:
+        self._progress.update(self._task, completed=int(session.run(self._step)))
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar off the screen's last line, also after an error."""
+        self._progress.stop()
+
+
+class _StepsPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
+class StopOnSignal(estimator.SessionRunHook):
+    """Ends training after the current step on SIGTERM or Ctrl-C, so that the Estimator saves it.
+
+    A context manager: it listens between entering and leaving. A second Ctrl-C ends at once.
+
+    Attributes:
+      received: the signal that came, or None.
+    """
+
+    received: signal.Signals | None = None
+
+    def __enter__(self) -> "StopOnSignal":
+        # Python lets only the main thread listen to signals.
+        listening = threading.current_thread() is threading.main_thread()
+        self._before = {s: signal.signal(s, self._receive) for s in SIGNALS if listening}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+        signal.signal(number, self._before[self.received])
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        if self.received is not None:
+            run_context.request_stop()

@@ -1,0 +1,91 @@
+"""Input functions: arrays in memory -> batches of `({"x": images}, labels)`.
+
+The images stay in NumPy arrays and reach TensorFlow batch by batch, as `uint8`: a constant in the
+graph would be written into every `graph.pbtxt` and `.meta` file.
+
+Shapes are written with these axes: B batch, N images of a split.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist.dataset import Split
+
+EVAL_BATCH_SIZE = 250  # the largest activation then takes 250 * 28 * 28 * 32 * 4 bytes = 25 MB
+PREFETCHED_BATCHES = 2
+
+
+def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any]:
+    """Endless batches for training, starting with that of the current global step.
+
+    The batch of a step is a function of (seed, data, batch size, step) alone, so a run that
+    resumes from a checkpoint goes on with the very batches that it would have seen.
+
+    Returns:
+      An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`.
+    """
+
+    def batch_of_step(step: Any) -> tuple[Any, Any]:
+        chosen = batch_indices(int(step), size=len(split), batch_size=batch_size, seed=seed)
+        return split.images[chosen], split.labels[chosen]
+
+    def input_fn() -> Any:
+        # Read when the iterator is initialised, which is after a checkpoint was restored.
+        first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+        return _batches(first_step, tf.int64.max, batch_of_step)
+
+    return input_fn
+
+
+def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:
+    """Every image of the split once, in order; the last batch may be shorter.
+
+    Returns:
+      An `input_fn` for `Estimator.evaluate` and `Estimator.predict`.
+    """
+
+    def batch(index: Any) -> tuple[Any, Any]:
+        chosen = slice(int(index) * batch_size, (int(index) + 1) * batch_size)
+        return split.images[chosen], split.labels[chosen]
+
+    def input_fn() -> Any:
+        return _batches(0, -(-len(split) // batch_size), batch)
+
+    return input_fn
+
+
+def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
+    """Which images make up the batch of a step.
+
+    The steps read one endless row of numbers, epoch after epoch, each a permutation of its own of
+    all images: every image comes once per epoch, and a batch may end one epoch and begin the next.
+
+    Returns:
+      `int64 [batch_size]`, each at least 0 and below `size`.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs, places = positions // size, positions % size
+    return np.concatenate(
+        [_permutation(size, seed, epoch)[places[epochs == epoch]] for epoch in np.unique(epochs)]
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
+    # The streams of NumPy's legacy generator are frozen for good (NEP 19).
+    return np.random.RandomState([seed, epoch]).permutation(size)
+
+
+def _batches(first: Any, end: Any, batch: Callable[[Any], tuple[Any, Any]]) -> tf.data.Dataset:
+    def load(index: Any) -> tuple[dict[str, Any], Any]:
+        images, labels = tf.numpy_function(batch, [index], (tf.uint8, tf.int32))
+        return (
+            {"x": tf.ensure_shape(images, [None, 28, 28])},
+            tf.ensure_shape(labels, [None]),
+        )
+
+    return tf.data.Dataset.range(first, end).map(load).prefetch(PREFETCHED_BATCHES)

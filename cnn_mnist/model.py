@@ -1,0 +1,85 @@
+"""The model function: one forward pass, three returns.
+
+Shapes are written with these axes: B batch, K classes.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.networks import NETWORKS
+from cnn_mnist.recipes import Recipe
+
+IMAGE_SHAPES = ([28, 28], [28, 28, 1], [784])
+
+
+def cnn_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None) -> Any:
+    """The model function of an Estimator.
+
+    Args:
+      features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape
+        `[B, 28, 28]`, `[B, 28, 28, 1]` or `[B, 784]`.
+      labels: `int32 [B]`, 0 to 9; None in PREDICT.
+      mode: `tf.estimator.ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
+      params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
+
+    Returns:
+      An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
+      from the op named `softmax_tensor`. TRAIN: the loss, a scalar, and the op that takes one
+      step of gradient descent. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
+
+    Raises:
+      TypeError: images of another dtype.
+      ValueError: images of another shape.
+      RecipeError: a parameter out of range.
+    """
+    recipe = Recipe(**(params or {}))
+    training = mode == estimator.ModeKeys.TRAIN
+
+    logits = NETWORKS[recipe.network](
+        scaled_images(features["x"]),
+        training=training,
+        dropout_rate=recipe.dropout_rate,
+        seed=recipe.seed,
+    )  # [B, K]
+    predictions = {
+        "classes": tf.argmax(logits, axis=1),
+        "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
+    }
+    if mode == estimator.ModeKeys.PREDICT:
+        return estimator.EstimatorSpec(mode, predictions=predictions)
+
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # [B]
+    loss = tf.reduce_mean(losses)
+    if training:
+        right = tf.equal(tf.cast(labels, tf.int64), predictions["classes"])  # [B]
+        tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
+        optimizer = tf.compat.v1.train.GradientDescentOptimizer(recipe.learning_rate)
+        train_op = optimizer.minimize(loss, tf.compat.v1.train.get_or_create_global_step())
+        return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+
+    metrics = {
+        "accuracy": tf.compat.v1.metrics.accuracy(labels, predictions["classes"]),
+        # The mean over images. The Estimator's own "loss" is the mean over batches, which a
+        # shorter last batch bends.
+        "average_loss": tf.compat.v1.metrics.mean(losses),
+    }
+    return estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+
+
+def scaled_images(x: Any) -> Any:
+    """The feature "x" as the networks take it: `float32 [B, 28, 28, 1]`, 0 to 1."""
+    shape = tf.TensorShape(x.shape)
+    if shape.rank is None or shape[1:].as_list() not in IMAGE_SHAPES:
+        raise ValueError(
+            f"features['x'] has the shape {shape}, expected [batch] and one of {IMAGE_SHAPES}"
+        )
+    if x.dtype == tf.uint8:
+        x = tf.cast(x, tf.float32) / 255
+    elif x.dtype != tf.float32:
+        raise TypeError(
+            f"features['x'] is {tf.as_dtype(x.dtype).name}, expected uint8 0 to 255 or "
+            "float32 0 to 1"
+        )
+    return tf.reshape(x, [-1, 28, 28, 1])

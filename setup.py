@@ -1,0 +1,37 @@
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """The version, from the one place that states it."""
+    lines = (ROOT / "cnn_mnist" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("__version__"))
+
+
+setup(
+    name="cnn_mnist",
+    version=version(),
+    description="The classic MNIST convolutional network on a real Estimator, on today's TensorFlow",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=["cnn_mnist"],
+    package_data={"cnn_mnist": ["data/*"]},
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        "tensorflow>=2.15,<2.22",
+        "tensorflow-estimator==2.15.0",
+        "numpy>=1.26",
+        "absl-py>=1.4",
+        "tensorboard>=2.15",
+        "rich>=13",  # the progress bar
+    ],
+    extras_require={
+        "test": ["pytest>=8", "tf-keras>=2.15"],  # tf-keras: the Estimator's Keras side
+        "lint": ["ruff==0.15.*", "mypy>=1.10"],
+    },
+)

@@ -1,0 +1,63 @@
+"""What several tests share: data, and commands run as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a test's output is its result
+
+import numpy as np
+import pytest
+
+from cnn_mnist import dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """The embedded data set."""
+    return dataset.load()
+
+
+@pytest.fixture(scope="session")
+def small(mnist):
+    """Real images, few enough for a training run of a second: 130 / 37 / 67, every digit in each."""
+
+    def some(split, size):
+        small_split = dataset.Split(split.images[:size], split.labels[:size])
+        assert set(small_split.labels) == set(range(10))
+        return small_split
+
+    return dataset.Dataset(some(mnist.train, 130), some(mnist.validation, 37), some(mnist.test, 67))
+
+
+@pytest.fixture(scope="session")
+def small_data_dir(small, tmp_path_factory):
+    """A folder that `--data_dir` can name, with the images of `small`."""
+    folder = tmp_path_factory.mktemp("small_mnist")
+    np.savez(
+        folder / "mnist.npz",
+        x_train=np.concatenate([small.validation.images, small.train.images]),
+        y_train=np.concatenate([small.validation.labels, small.train.labels]).astype(np.uint8),
+        x_test=small.test.images,
+        y_test=small.test.labels.astype(np.uint8),
+    )
+    return folder
+
+
+@pytest.fixture
+def cnn_mnist(tmp_path):
+    """Runs `python -m cnn_mnist.main` with flags, in an empty folder; returns what it printed."""
+
+    def run(*flags, env=None):
+        return subprocess.run(
+            [sys.executable, "-m", "cnn_mnist.main", *map(str, flags)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            capture_output=True,
+            text=True,
+        )
+
+    return run

@@ -1,0 +1,60 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from cnn_mnist.recipes import ESTIMATOR, Recipe, RecipeError
+
+
+def test_the_default_recipe_is_the_tutorials():
+    assert dataclasses.asdict(ESTIMATOR) == {
+        "network": "cnn",
+        "learning_rate": 0.001,
+        "batch_size": 100,
+        "steps": 20_000,
+        "dropout_rate": 0.4,
+        "validation_size": 5_000,
+        "seed": 0,
+    }
+
+
+def test_params_and_back():
+    recipe = Recipe(learning_rate=0.5, batch_size=7, steps=13, dropout_rate=0.1, seed=99)
+    assert Recipe(**recipe.params()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", -0.1),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("batch_size", 0),
+        ("steps", 0),
+        ("steps", -1),
+        ("dropout_rate", -0.1),
+        ("dropout_rate", 1.0),
+        ("dropout_rate", float("nan")),
+        ("validation_size", -1),
+        ("seed", -1),
+        ("seed", 2**32),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_its_name(field, value):
+    with pytest.raises(RecipeError, match=rf"^--{field}={value}: expected [^\n]+$"):
+        Recipe(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dropout_rate", 0.0), ("validation_size", 0), ("seed", 2**32 - 1)]
+)
+def test_the_ends_of_the_ranges_are_allowed(field, value):
+    assert getattr(Recipe(**{field: value}), field) == value
+
+
+def test_importing_the_package_and_its_recipes_loads_no_tensorflow():
+    code = "import sys, cnn_mnist, cnn_mnist.recipes, cnn_mnist.dataset, cnn_mnist.main; "
+    code += "print([m for m in ('tensorflow', 'tensorflow_estimator') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
