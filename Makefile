@@ -60,7 +60,6 @@ $(VENV)/installed-test: $(VENV)/installed
 	@$(COMPILE)
 	@touch $@
 
-$(VENV)/installed-lint: setup.py pyproject.toml
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP_INSTALL) ruff mypy
+$(VENV)/installed-lint: $(VENV)/installed
+	@$(PIP_INSTALL) --editable '.[lint]'
 	@touch $@

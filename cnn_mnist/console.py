@@ -30,7 +30,7 @@ START_UP_NOISE = (
 )
 # Noise only where there is no NVIDIA driver; beside one it is a real error.
 NO_GPU_NOISE = ("failed call to cuInit",)
-NVIDIA_DRIVER = "/proc/driver/nvidia"
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 # Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
 _TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
@@ -42,9 +42,9 @@ def stderr_console() -> Console:
 
 
 def command(name: str) -> str:
-    """How the user types a program that is installed beside this Python, from the current folder."""
+    """How the user types, from here, a program that is installed beside this Python."""
     here = Path(sys.executable).parent
-    if shutil.which(name) and Path(shutil.which(name) or "").parent == here:
+    if shutil.which(name) == str(here / name):
         return name
     return shlex.quote(os.path.relpath(here / name))
 
@@ -88,7 +88,7 @@ def quiet_start() -> Iterator[None]:
     it does on a processor that it cannot run on. Where there is no `grep`, nothing is dropped.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 1: warnings and errors
-    noise = START_UP_NOISE if os.path.exists(NVIDIA_DRIVER) else START_UP_NOISE + NO_GPU_NOISE
+    noise = START_UP_NOISE if NVIDIA_DRIVER.exists() else START_UP_NOISE + NO_GPU_NOISE
     command = ["grep", "--line-buffered", "--text", "--invert-match", "--fixed-strings"]
     command += [f"--regexp={line}" for line in noise]
     if shutil.which("grep") is None:

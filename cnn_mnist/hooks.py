@@ -24,7 +24,11 @@ from cnn_mnist import estimator
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def softmax_logging_hook(every_n_iter: int, show: Callable[[str], None] = lambda _: None) -> Any:
+def no_note(text: str) -> None:
+    """Where there is no progress bar, its notes go nowhere."""
+
+
+def softmax_logging_hook(every_n_iter: int, note: Callable[[str], None] = no_note) -> Any:
     """A `LoggingTensorHook` on the op `softmax_tensor`: one short line every so many steps.
 
     It tells how sure the network is: at first about 0.10 for its favourite of ten digits, which is
@@ -32,12 +36,12 @@ def softmax_logging_hook(every_n_iter: int, show: Callable[[str], None] = lambda
 
     Args:
       every_n_iter: steps between two lines.
-      show: is given the same text, for a screen that shows no log lines.
+      note: is given a short form, for a progress bar.
     """
 
     def line(values: dict[str, np.ndarray]) -> str:
         highest = values["softmax_tensor"].max(axis=1)  # of [B, K]
-        show(f"sure {highest.mean():.2f}")
+        note(f"sure {highest.mean():.2f}")
         return (
             f"softmax_tensor: highest probability {highest.mean():.2f} on average, "
             f"from {highest.min():.2f} to {highest.max():.2f}"

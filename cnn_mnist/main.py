@@ -10,6 +10,7 @@ import dataclasses
 import pathlib
 import signal
 import sys
+from typing import Any
 
 from absl import app, flags
 
@@ -87,10 +88,13 @@ def parse_flags(argv: list[str]) -> Recipe:
     if positional:
         raise UsageError(f"{positional[0]}: unknown argument; every flag starts with --")
     model_dir = pathlib.Path(FLAGS.model_dir)
-    if not FLAGS.model_dir or any(p.exists() and not p.is_dir() for p in (model_dir, *model_dir.parents)):
+    if not FLAGS.model_dir or any(
+        p.exists() and not p.is_dir() for p in (model_dir, *model_dir.parents)
+    ):
         raise UsageError(f"--model_dir={FLAGS.model_dir}: is not a folder and cannot become one")
-    fields = [field.name for field in dataclasses.fields(Recipe)]
-    return Recipe(**{name: FLAGS[name].value for name in fields if name in FLAGS})
+    fields = (field.name for field in dataclasses.fields(Recipe))
+    given: dict[str, Any] = {name: FLAGS[name].value for name in fields if name in FLAGS}
+    return Recipe(**given)
 
 
 def run(recipe: Recipe) -> int:

@@ -14,8 +14,10 @@ from cnn_mnist.recipes import Recipe
 IMAGE_SHAPES = ([28, 28], [28, 28, 1], [784])
 
 
-def cnn_model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None) -> Any:
-    """The model function of an Estimator.
+def cnn_model_fn(
+    features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
+) -> Any:
+    """The model function of an Estimator: builds one mode's graph.
 
     Args:
       features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape

@@ -45,7 +45,7 @@ NETWORKS: dict[str, Callable[..., Any]] = {"cnn": cnn}
 
 
 def conv2d(net: Any, name: str, *, filters: int, kernel_size: int, seed: int) -> Any:
-    """Convolution of stride 1 that keeps height and width: `[B, H, W, C]` -> `[B, H, W, filters]`."""
+    """Convolution of stride 1, same padding: `[B, H, W, C]` -> `[B, H, W, filters]`."""
     with tf.compat.v1.variable_scope(name):
         kernel, bias = kernel_and_bias([kernel_size, kernel_size, net.shape[-1], filters], seed)
         return tf.nn.bias_add(tf.nn.conv2d(net, kernel, strides=1, padding="SAME"), bias)

@@ -47,7 +47,7 @@ def run(
     """
     classifier = build_estimator(recipe, model_dir, save_checkpoints_steps)
 
-    first_step = reached_step(model_dir)
+    first_step = reached_step(recipe, model_dir)
     if mode != "eval" and first_step >= recipe.steps:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
     elif mode != "eval":
@@ -56,7 +56,7 @@ def run(
         start = time.monotonic()
         received = train(classifier, recipe, data, screen, log_every_n_iter)
         seconds = time.monotonic() - start
-        last_step = reached_step(model_dir)
+        last_step = reached_step(recipe, model_dir)
         if received is not None:
             print(f"{received.name}: saved at step {last_step:,}; the same command resumes there")
             return 128 + received
@@ -73,12 +73,7 @@ def run(
     return 0
 
 
-def build_estimator(
-    recipe: Recipe,
-    model_dir: str,
-    save_checkpoints_steps: int | None = None,
-    session_config: Any = None,
-) -> Any:
+def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int = 1000) -> Any:
     """The Estimator of a recipe.
 
     On disk it leaves in `model_dir`: `model.ckpt-STEP.*` (the last five checkpoints),
@@ -89,7 +84,6 @@ def build_estimator(
         model_dir=model_dir,
         tf_random_seed=recipe.seed,
         save_checkpoints_steps=save_checkpoints_steps,
-        session_config=session_config,
     )
     return estimator.Estimator(cnn_model_fn, config=config, params=recipe.params())
 
@@ -118,7 +112,7 @@ def train(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal())
         session_hooks: list[Any] = [stop]
-        note: Callable[[str], None] = lambda text: None
+        note: Callable[[str], None] = hooks.no_note
         if screen.is_terminal:
             progress = hooks.ProgressHook(recipe.steps, screen)
             stack.callback(progress.stop)
@@ -183,9 +177,30 @@ def evaluate(classifier: Any, split: Split) -> dict[str, Any]:
     return classifier.evaluate(eval_input_fn(split))
 
 
-def reached_step(model_dir: str) -> int:
-    """The global step of the newest checkpoint; 0 if there is none."""
+def reached_step(recipe: Recipe, model_dir: str) -> int:
+    """The global step of the newest checkpoint; 0 if there is none.
+
+    Raises:
+      CheckpointError: if it is of another network than the recipe's.
+    """
     checkpoint = tf.train.latest_checkpoint(model_dir)
     if checkpoint is None:
         return 0
+    found = dict(tf.train.list_variables(checkpoint))
+    for name, shape in variable_shapes(recipe).items():
+        if found.get(name) != shape:
+            has = f"of the shape {found[name]}" if name in found else "missing"
+            raise CheckpointError(
+                f"--model_dir={model_dir}: {checkpoint} is of another network: its variable "
+                f"{name} is {has}, expected {shape}; name another folder"
+            )
     return int(tf.train.load_variable(checkpoint, "global_step"))
+
+
+def variable_shapes(recipe: Recipe) -> dict[str, list[int]]:
+    """Names and shapes of the variables in a checkpoint of the recipe."""
+    with tf.Graph().as_default():
+        tf.compat.v1.train.get_or_create_global_step()
+        image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
+        cnn_model_fn(image, None, estimator.ModeKeys.PREDICT, recipe.params())
+        return {v.op.name: v.shape.as_list() for v in tf.compat.v1.global_variables()}

@@ -23,7 +23,7 @@ def mnist():
 
 @pytest.fixture(scope="session")
 def small(mnist):
-    """Real images, few enough for a training run of a second: 130 / 37 / 67, every digit in each."""
+    """Real images for a run of a second: 130 / 37 / 67, every digit in each."""
 
     def some(split, size):
         small_split = dataset.Split(split.images[:size], split.labels[:size])

@@ -25,7 +25,9 @@ def counting(model_dir, run_hooks, steps):
 
     config = estimator.RunConfig(model_dir=str(model_dir))
     trained = estimator.Estimator(model_fn, config=config)
-    trained.train(lambda: tf.data.Dataset.from_tensors(0).repeat(), hooks=run_hooks, max_steps=steps)
+    trained.train(
+        lambda: tf.data.Dataset.from_tensors(0).repeat(), hooks=run_hooks, max_steps=steps
+    )
     return int(trained.get_variable_value("global_step"))
 
 
@@ -84,7 +86,7 @@ def test_a_signal_ends_training_after_the_current_step_with_a_checkpoint(tmp_pat
         reached = counting(tmp_path, [Sender(), stop], steps=10**6)
     assert stop.received == number
     assert reached in (12, 13)
-    assert os.path.exists(tmp_path / f"model.ckpt-{reached}.index")
+    assert (tmp_path / f"model.ckpt-{reached}.index").exists()
     assert signal.getsignal(number) is before
 
 

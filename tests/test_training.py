@@ -45,7 +45,7 @@ def trained(small, tmp_path_factory):
 
 def test_trains_to_the_total_of_steps(trained):
     classifier, _, model_dir = trained
-    assert training.reached_step(str(model_dir)) == 14
+    assert training.reached_step(RECIPE, str(model_dir)) == 14
     assert classifier.get_variable_value("global_step") == 14
 
 
@@ -102,6 +102,18 @@ def test_evaluate_without_a_checkpoint_names_the_folder(small, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_checkpoint_of_another_network_is_told_with_its_variable(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.get_or_create_global_step()
+        tf.compat.v1.get_variable("conv2d/kernel", [3, 3, 1, 8])
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "model.ckpt"), global_step=7)
+    message = r"another network: its variable conv2d/kernel is of the shape \[3, 3, 1, 8\], "
+    message += r"expected \[5, 5, 1, 32\]; name another folder$"
+    with pytest.raises(training.CheckpointError, match=message):
+        training.reached_step(RECIPE, str(tmp_path))
+
+
 def test_each_checkpoint_is_scored_on_the_validation_images(small, tmp_path):
     classifier, shown = train(RECIPE, small, tmp_path, save_checkpoints_steps=4)
     lines = [line for line in shown.splitlines() if "validation" in line]
@@ -127,9 +139,7 @@ def test_without_validation_images_nothing_is_scored(small, tmp_path):
     assert classifier.get_variable_value("global_step") == 14
 
 
-def test_tensorboard_finds_loss_and_accuracy_of_training_and_evaluation_on_one_plot(
-    small, trained
-):
+def test_tensorboard_finds_loss_and_accuracy_of_training_and_evaluation_on_one_plot(small, trained):
     classifier, _, model_dir = trained
     training.evaluate(classifier, small.test)
     curves = scalars(model_dir)

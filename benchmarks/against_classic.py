@@ -1,0 +1,90 @@
+"""Training steps a second and peak memory: this package against the classic tutorial.
+
+The two programs run in turn, each as a whole and as a user runs it. The rate is the one that the
+Estimator itself writes for TensorBoard (`global_step/sec`, every 100 steps), without the first
+100 steps; memory is the process's peak resident size. Ratios are taken run by run, so a machine
+whose speed drifts bends them little.
+
+python benchmarks/against_classic.py --classic_python=PYTHON_WITH_TENSORFLOW_2.15
+"""
+
+import argparse
+import dataclasses
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What one run of a program was measured at."""
+
+    steps_per_second: float
+    peak_memory_mb: float
+
+
+def measure(command: list[str], steps: int) -> Run:
+    """Runs a training program for `steps` steps, in a `--model_dir` that is thrown away.
+
+    Raises:
+      RuntimeError: if it fails; the message is what it wrote.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
+        full_command = [*command, f"--steps={steps}", f"--model_dir={folder}"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(full_command, stdout=log, stderr=log, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            raise RuntimeError(f"{' '.join(full_command)} failed:\n{log.read()}")
+        events = EventAccumulator(folder)
+        events.Reload()
+        rates = [event.value for event in events.Scalars("global_step/sec")[1:]]
+    # Each rate is over 100 steps, so the harmonic mean is steps over seconds. Linux counts in kB.
+    return Run(statistics.harmonic_mean(rates), usage.ru_maxrss / 1000)
+
+
+def spread(values: list[float], digits: int) -> str:
+    """`median (lowest to highest)`."""
+    middle = statistics.median(values)
+    return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--classic_python", required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=401)
+    options = parser.parse_args()
+    commands = {
+        "classic": [options.classic_python, str(ROOT / "benchmarks" / "classic_tutorial.py")],
+        "cnn_mnist": [sys.executable, "-m", "cnn_mnist.main", "--mode=train"],
+    }
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for number in range(1, options.runs + 1):
+        for name, command in commands.items():
+            runs[name].append(measure(command, options.steps))
+            print(f"run {number} of {options.runs}: {name} {runs[name][-1]}", file=sys.stderr)
+
+    print(f"{'program':12}{'steps a second':28}{'peak memory, MB':24}")
+    for name, measured in runs.items():
+        rates = spread([run.steps_per_second for run in measured], 1)
+        print(f"{name:12}{rates:28}{spread([run.peak_memory_mb for run in measured], 0):24}")
+    ratios = [
+        ours.steps_per_second / classic.steps_per_second
+        for ours, classic in zip(runs["cnn_mnist"], runs["classic"], strict=True)
+    ]
+    print(f"ratio of steps a second, {options.runs} runs: {spread(ratios, 2)}")
+
+
+if __name__ == "__main__":
+    main()

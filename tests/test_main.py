@@ -1,0 +1,150 @@
+"""The program as a user runs it: real processes, real flags, real signals."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import ROOT
+
+
+def files_below(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stpes=3"], r"'stpes'.* steps \?"),
+        (["--steps=many"], "--steps=many"),
+        (["--steps=0"], "--steps=0: expected at least 1"),
+        (["--batch_size=-1"], "--batch_size=-1: expected at least 1"),
+        (["--learning_rate=nan"], "--learning_rate=nan: expected a number above 0"),
+        (["--learning_rate=fast"], "--learning_rate=fast"),
+        (["--dropout_rate=1"], "--dropout_rate=1.0: expected at least 0 and below 1"),
+        (["--validation_size=60000"], "--validation_size: expected 0 to 59999"),
+        (["--seed=-1"], "--seed=-1: expected at least 0"),
+        (["--mode=destroy"], "--mode=destroy"),
+        (["--log_every_n_iter=-1"], "--log_every_n_iter=-1"),
+        (["--save_checkpoints_steps=0"], "--save_checkpoints_steps=0"),
+        (["--model_dir="], "--model_dir="),
+        (["--model_dir=a_file"], "--model_dir=a_file: is not a folder"),
+        (["--model_dir=a_file/below"], "--model_dir=a_file/below: is not a folder"),
+        (["--data_dir=nowhere"], "nowhere: expected a folder"),
+        (["--data_dir=a_file"], "a_file: expected a folder"),
+        (["steps=3"], "steps=3: unknown argument"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path, flags, message):
+    (tmp_path / "a_file").write_text("not a folder")
+    result = cnn_mnist(*flags)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert re.fullmatch(rf"error: [^\n]*{message}[^\n]*\n", result.stderr)
+    assert files_below(tmp_path) == ["a_file"]
+
+
+def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
+    result = cnn_mnist("--help")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    for flag in ("mode", "steps", "model_dir", "data_dir", "batch_size", "learning_rate"):
+        assert f"--{flag}:" in result.stdout
+    for flag in ("dropout_rate", "log_every_n_iter", "save_checkpoints_steps", "seed"):
+        assert f"--{flag}:" in result.stdout
+
+
+@pytest.mark.parametrize("flag", ["--help", "--steps=0", "--stpes=1"])
+def test_flags_are_answered_without_tensorflow_or_numpy(flag):
+    code = "import sys\nfrom cnn_mnist import main\ntry: main.main(['main', sys.argv[1]])\n"
+    code += (
+        "except SystemExit: pass\nprint([m for m in ('tensorflow', 'numpy') if m in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code, flag], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.splitlines()[-1] == "[]"
+
+
+def test_eval_without_a_checkpoint_is_one_line(cnn_mnist, tmp_path):
+    result = cnn_mnist("--mode=eval", "--model_dir=empty")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(r"error: --model_dir=empty: holds no checkpoint[^\n]*\n", result.stderr)
+    assert files_below(tmp_path) == []
+
+
+def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
+    flags = [f"--data_dir={small_data_dir}", "--validation_size=37", "--batch_size=20"]
+
+    first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2")
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    assert lines[0] == "starting: 130 training images, 4 steps"
+    assert re.fullmatch(r"trained 4 steps in \d+ s", lines[1])
+    score = re.fullmatch(
+        r"test accuracy (0\.\d{4}), loss \d\.\d{4} on 67 images at step 4", lines[2]
+    )
+    assert score
+    assert re.fullmatch(r"checkpoints +model_dir/model\.ckpt-4", lines[3])
+    assert re.fullmatch(r"curves +\S*tensorboard --logdir=model_dir", lines[4])
+    assert len(lines) == 5
+    shown = first.stderr.splitlines()
+    assert sum(line.startswith("INFO:tensorflow:softmax_tensor: ") for line in shown) == 2
+    assert sum(line.startswith("INFO:tensorflow:loss = ") for line in shown) == 1
+    assert all(
+        re.match(
+            r"INFO:tensorflow:(loss = |softmax_tensor: |Saving checkpoints for )|step 4: ", line
+        )
+        for line in shown
+    ), first.stderr
+
+    again = cnn_mnist(*flags, "--steps=4")
+    assert again.returncode == 0
+    assert again.stdout.splitlines() == [
+        "step 4 of 4 is reached: nothing left to train",
+        *lines[2:],
+    ]
+    assert again.stderr == ""
+
+    longer = cnn_mnist(*flags, "--steps=7", "--mode=train")
+    assert longer.stdout.splitlines()[0] == "resuming at step 4: 130 training images, 7 steps"
+    assert longer.stdout.splitlines()[1].startswith("trained 3 steps in ")
+    assert "accuracy" not in longer.stdout
+
+    evaluated = cnn_mnist(*flags, "--mode=eval")
+    assert evaluated.returncode == 0
+    assert re.match(r"test accuracy 0\.\d{4}, .* at step 7\n", evaluated.stdout)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code):
+    command = [
+        *(sys.executable, "-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
+        *("--validation_size=37", "--batch_size=5", "--steps=1000000"),
+        *("--log_every_n_iter=5", "--save_checkpoints_steps=1000000"),
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for _ in range(10):  # lines of the log: training is well under way
+            while "softmax_tensor" not in process.stderr.readline():
+                assert process.poll() is None
+        time.sleep(0.1)
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+    match = re.search(rf"{number.name}: saved at step ([\d,]+); the same command", stdout)
+    assert match
+    step = int(match[1].replace(",", ""))
+    assert step > 40
+    assert (tmp_path / "model_dir" / f"model.ckpt-{step}.index").exists()
