@@ -6,6 +6,7 @@ Results go to stdout; progress, log lines and errors go to stderr.
 import contextlib
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -34,6 +35,8 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 # Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
 _TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
+# TensorFlow's warnings to itself: one of its own modules calls another that is deprecated.
+_OWN_DEPRECATION = re.compile(r"From .*[/\\]tensorflow(_estimator)?[/\\]python[/\\].* is deprecated")
 
 
 def stderr_console() -> Console:
@@ -52,7 +55,7 @@ def command(name: str) -> str:
 def show_log_lines(console: Console) -> None:
     """Prints TensorFlow's log lines through `console`, above a progress bar if there is one.
 
-    Warnings and errors are always shown; the Estimator's training lines only where no progress bar
+    Warnings and errors are shown unless TensorFlow means only itself; the Estimator's training lines only where no progress bar
     shows the same, which is off a terminal.
     """
     handler = _ConsoleHandler(console)
@@ -65,9 +68,10 @@ def show_log_lines(console: Console) -> None:
 
 def is_shown(record: logging.LogRecord, *, terminal: bool) -> bool:
     """Whether a log line is of use to a person who watches a training run."""
+    message = record.getMessage()
     if record.levelno > logging.INFO:
-        return True
-    return not terminal and record.getMessage().startswith(_TRAINING_LINES)
+        return not _OWN_DEPRECATION.match(message)
+    return not terminal and message.startswith(_TRAINING_LINES)
 
 
 class _ConsoleHandler(logging.Handler):

@@ -90,6 +90,16 @@ def test_which_lines_are_shown(message, plain, terminal):
         assert console.is_shown(record(message, logging.WARNING), terminal=place)
 
 
+def test_deprecations_are_shown_unless_tensorflow_means_itself():
+    own = "From {}/lib/{}/python/training/saver.py:1068: remove_checkpoint (from tensorflow.x) is "
+    own += "deprecated and will be removed in a future version.\nInstructions for updating:\nUse"
+    for package in ("tensorflow", "tensorflow_estimator"):
+        message = own.format("/a b", package)
+        assert not console.is_shown(record(message, logging.WARNING), terminal=False)
+    for message in (own.format("/a", "mine"), own.replace("From", "In").format("", "tensorflow")):
+        assert console.is_shown(record(message, logging.WARNING), terminal=False)
+
+
 def test_log_lines_are_printed_as_they_are(monkeypatch):
     monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(logging.getLogger("tensorflow"), "level", logging.NOTSET)
