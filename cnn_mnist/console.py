@@ -36,7 +36,9 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 # Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
 _TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
 # TensorFlow's warnings to itself: one of its own modules calls another that is deprecated.
-_OWN_DEPRECATION = re.compile(r"From .*[/\\]tensorflow(_estimator)?[/\\]python[/\\].* is deprecated")
+_OWN_DEPRECATION = re.compile(
+    r"From .*[/\\]tensorflow(_estimator)?[/\\]python[/\\].* is deprecated"
+)
 
 
 def stderr_console() -> Console:
@@ -55,8 +57,8 @@ def command(name: str) -> str:
 def show_log_lines(console: Console) -> None:
     """Prints TensorFlow's log lines through `console`, above a progress bar if there is one.
 
-    Warnings and errors are shown unless TensorFlow means only itself; the Estimator's training lines only where no progress bar
-    shows the same, which is off a terminal.
+    Warnings and errors are shown unless TensorFlow means only itself; the Estimator's training
+    lines only where no progress bar shows the same, which is off a terminal.
     """
     handler = _ConsoleHandler(console)
     handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))

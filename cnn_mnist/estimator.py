@@ -23,9 +23,9 @@ nothing that TensorFlow has is changed:
   noted each symbol's public name for the generator of `tensorflow_estimator`'s API modules, run
   long ago, and marked the symbol as deprecated. A decorator that changes nothing is enough.
 
-What hands Keras layers, optimizers or models to the Estimator (`DNNClassifier` and its kin,
-`tf.keras.estimator`) needs Keras 2: from TensorFlow 2.16 on, the package `tf-keras` and
-`TF_USE_LEGACY_KERAS=1` in the environment before TensorFlow is imported.
+The canned estimators (`DNNClassifier`, ...) and `tf.keras.estimator.model_to_estimator` are made of
+Keras 2: from TensorFlow 2.16 on they need the package `tf-keras`, and `TF_USE_LEGACY_KERAS=1` in
+the environment before TensorFlow is imported. Without these they raise.
 """
 
 import copy
@@ -40,15 +40,21 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
+from cnn_mnist.errors import InputError
+
 _FIRST, _LAST = (2, 15), (2, 21)  # TensorFlow's minor versions on which this module is tested
 _PACKAGE = "2.15.0"  # the last release of tensorflow-estimator, which TensorFlow 2.15 asks for
+
+
+class VersionError(InputError, ImportError):
+    """A TensorFlow or a tensorflow-estimator with which the Estimator cannot be had."""
 
 
 def _check_versions() -> None:
     version = tuple(int(number) for number in tf.__version__.split(".")[:2])
     if not _FIRST <= version <= _LAST:
         known = " to ".join("{}.{}".format(*minor) for minor in (_FIRST, _LAST))
-        raise ImportError(
+        raise VersionError(
             f"cnn_mnist.estimator knows TensorFlow {known}, but {tf.__version__} is installed"
         )
     try:
@@ -56,7 +62,7 @@ def _check_versions() -> None:
     except importlib.metadata.PackageNotFoundError:
         package = "none"
     if package != _PACKAGE:
-        raise ImportError(
+        raise VersionError(
             f"cnn_mnist.estimator needs tensorflow-estimator {_PACKAGE}, but {package} is "
             f"installed: `pip install tensorflow-estimator=={_PACKAGE}` mends that"
         )
@@ -121,7 +127,9 @@ def _should_run_distribute_coordinator(config: Any) -> bool:
     return mode in (_STANDALONE, _INDEPENDENT) and bool(config.cluster_spec)
 
 
-def _train_and_evaluate_on_cluster(estimator: Any, train_spec: Any, eval_spec: Any, executor_cls: Any) -> None:
+def _train_and_evaluate_on_cluster(
+    estimator: Any, train_spec: Any, eval_spec: Any, executor_cls: Any
+) -> None:
     """Runs `train_and_evaluate` on the cluster: workers train, the evaluator evaluates."""
     config = estimator.config
     standalone = config._distribute_coordinator_mode == _STANDALONE
@@ -262,7 +270,8 @@ def _mark_as_warned(api: ModuleType) -> None:
     """
     public = {name: value for name, value in vars(api).items() if not name.startswith("_")}
     # The other notice: "The name tf.estimator.inputs is deprecated", when it is looked up in `v1`.
-    getattr(api, "_tfmw_deprecated_checked", set()).update(public)
+    looked_up: set[str] = getattr(api, "_tfmw_deprecated_checked", set())
+    looked_up.update(public)
     for value in public.values():
         if isinstance(value, ModuleType):
             _mark_as_warned(value)
@@ -270,7 +279,9 @@ def _mark_as_warned(api: ModuleType) -> None:
         for function in (value, value.__init__, value.__new__):  # a class warns when it is made
             for decorator in tf_decorator.unwrap(function)[0]:
                 if "Use tf.keras instead." in (decorator.decorator_doc or ""):
-                    deprecation._PRINTED_WARNING[decorator.decorated_target] = True
+                    deprecation._PRINTED_WARNING[value] = True  # where a class is deprecated
+                    if decorator.decorated_target is not object.__init__:  # which others have too
+                        deprecation._PRINTED_WARNING[decorator.decorated_target] = True
 
 
 # The door itself: the API modules that TensorFlow 2.15 loads as `tf[.compat.v1].estimator`.

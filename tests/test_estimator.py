@@ -24,7 +24,7 @@ from cnn_mnist import estimator
 TF_HAS_ESTIMATOR = tf.__version__.startswith("2.15.")
 X = np.array([1.0, 2.0, 3.0, 4.0], np.float32)
 
-TINY = '''
+TINY = """
 import numpy as np
 import tensorflow as tf
 from cnn_mnist import estimator
@@ -64,11 +64,11 @@ def half_input_fn(input_context):  # one of two tasks: the same two of the four 
 def build(model_dir=None, learning_rate=0.01, warm_start_from=None, **config):
     return estimator.Estimator(
         model_fn,
-        config=estimator.RunConfig(model_dir=None if model_dir is None else str(model_dir), **config),
+        config=estimator.RunConfig(model_dir=model_dir and str(model_dir), **config),
         params={"learning_rate": learning_rate},
         warm_start_from=warm_start_from,
     )
-'''
+"""
 _tiny: dict = {}
 exec(TINY, _tiny)  # here, and in the processes that some tests start
 build, input_fn, eval_input_fn = _tiny["build"], _tiny["input_fn"], _tiny["eval_input_fn"]
@@ -90,7 +90,10 @@ def start(code: str, **environment: str) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> tuple[str, str]:
-    stdout, stderr = process.communicate(timeout=120)
+    try:
+        stdout, stderr = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 0, stderr
     return stdout, stderr
 
@@ -154,8 +157,10 @@ def test_unknown_and_private_names_are_refused():
             getattr(estimator, name)
 
 
-@pytest.mark.skipif(not TF_HAS_ESTIMATOR, reason="TensorFlow removed its own in 2.16")
-def test_names_are_tensorflows_own():
+def test_names_are_tensorflows_own_where_it_has_them():
+    if not TF_HAS_ESTIMATOR:
+        assert not hasattr(tf, "estimator") and not hasattr(tf.compat.v1, "estimator")
+        return
     for name in set(dir(estimator)) - {"inputs", "v1"}:
         assert getattr(estimator, name) is getattr(tf.estimator, name)
     for name in dir(estimator.v1):
@@ -208,15 +213,15 @@ def test_numpy_input_fn(tmp_path):
 
 
 def test_train_and_evaluate_with_exporters(tmp_path):
-    receiver = estimator.export.build_raw_serving_input_receiver_fn(
-        {"x": tf.TensorSpec([None], tf.float32)}
-    )
+    receiver = estimator.export.build_raw_serving_input_receiver_fn({"x": tf.zeros([1])})
     best = estimator.BestExporter("best", receiver)
     final = estimator.FinalExporter("final", receiver)
     metrics, exports = estimator.train_and_evaluate(
         build(tmp_path, save_checkpoints_steps=3),
         estimator.TrainSpec(input_fn, max_steps=6),
-        estimator.EvalSpec(eval_input_fn, exporters=[best, final], start_delay_secs=0, throttle_secs=0),
+        estimator.EvalSpec(
+            eval_input_fn, exporters=[best, final], start_delay_secs=0, throttle_secs=0
+        ),
     )
     assert metrics["global_step"] == 6
     assert metrics["loss"] == pytest.approx(7.5 * (2 - weight(6)) ** 2, rel=1e-5)
@@ -355,8 +360,8 @@ model = build({str(tmp_path)!r}, train_distribute=strategy)
 assert model.config._distribute_coordinator_mode == "independent_worker"
 try:
     model.train(half_input_fn, steps=1)
-except ValueError as error:
-    assert "train_and_evaluate" in str(error)
+except ValueError:
+    pass
 else:
     raise AssertionError("train alone cannot know the cluster")
 estimator.train_and_evaluate(
@@ -429,13 +434,17 @@ def test_nothing_of_tensorflow_is_changed():
         ))
         """
     )
-    stand_ins = [] if TF_HAS_ESTIMATOR else [
-        "tensorflow.python.distribute.estimator_training",
-        "tensorflow.python.tpu.session_support",
-        "tensorflow.python.tpu.tpu_embedding",
-        "tensorflow.python.tpu.tpu_embedding_gradient",
-        "tensorflow_estimator.python.estimator.estimator_export",
-    ]
+    stand_ins = (
+        []
+        if TF_HAS_ESTIMATOR
+        else [
+            "tensorflow.python.distribute.estimator_training",
+            "tensorflow.python.tpu.session_support",
+            "tensorflow.python.tpu.tpu_embedding",
+            "tensorflow.python.tpu.tpu_embedding_gradient",
+            "tensorflow_estimator.python.estimator.estimator_export",
+        ]
+    )
     assert ast.literal_eval(stdout.splitlines()[-1]) == stand_ins
 
 
@@ -443,25 +452,30 @@ def test_no_deprecation_is_printed_but_tensorflows_other_ones_are():
     _, stderr = run(
         TINY
         + """
-for api in (estimator, estimator.v1):
+for api in (estimator, estimator.v1, estimator.v1.experimental, estimator.v1.tpu):
     for name in dir(api):
         getattr(api, name)
-estimator.v1.inputs.numpy_input_fn, estimator.v1.experimental.KMeans, estimator.v1.tpu.RunConfig
 model = build()
 train = estimator.inputs.numpy_input_fn({"x": X}, 2 * X, num_epochs=None, shuffle=False)
-model.train(train, steps=1, hooks=[estimator.LoggingTensorHook(["w"], 1)])
 stop = estimator.experimental.stop_if_lower_hook(model, "loss", 0.0)
-estimator.train_and_evaluate(
-    estimator.v1.Estimator(model.model_fn and model._model_fn, params=model.params),
-    estimator.TrainSpec(train, max_steps=1, hooks=[stop]),
-    estimator.EvalSpec(eval_input_fn, exporters=estimator.FinalExporter("final", lambda: 0)),
-) if False else None
-estimator.BinaryClassHead(), estimator.MultiClassHead(3), estimator.RegressionHead()
-estimator.v1.BaselineClassifier(), estimator.VocabInfo, estimator.WarmStartSettings("x")
+spec = estimator.TrainSpec(train, max_steps=1, hooks=[stop, estimator.LoggingTensorHook(["w"], 1)])
+estimator.train_and_evaluate(model, spec, estimator.EvalSpec(eval_input_fn, throttle_secs=0))
+tf.compat.v1.train.StopAtStepHook(1)  # a class of TensorFlow's that is the Estimator's as well
+estimator.MultiHead([estimator.BinaryClassHead(name="b"), estimator.RegressionHead(name="r")])
+estimator.v1.BaselineClassifier(), estimator.VocabInfo("v", 1, 0, "old")
 tf.compat.v1.to_float(1)  # deprecated by TensorFlow itself
+
+from tensorflow.python.util import deprecation
+
+@deprecation.deprecated(None, "Use something else instead.")
+class WithoutConstructor:
+    pass
+
+WithoutConstructor()
 """
     )
     assert "to_float" in stderr
+    assert "Use something else instead." in stderr
     assert "tf.keras instead" not in stderr
     assert "The name tf.estimator" not in stderr
 
@@ -577,7 +591,7 @@ def test_legacy_keras():
             return tf.data.Dataset.from_tensor_slices({"dense_input": x[:, None]}).batch(64)
 
         first = [row["dense"] for row in model.predict(predict_input_fn)]
-        np.testing.assert_allclose(first, x[:, None] * weights[0] + weights[1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(first, x[:, None] * weights[0] + weights[1], atol=1e-6)
 
         def train_input_fn():
             data = tf.data.Dataset.from_tensor_slices(({"dense_input": x[:, None]}, 3 * x[:, None]))
@@ -586,5 +600,5 @@ def test_legacy_keras():
         model.train(train_input_fn, steps=100)
         assert model.evaluate(train_input_fn, steps=1)["loss"] < 0.01
         """,
-        TF_USE_LEGACY_KERAS="1",
+        TF_USE_LEGACY_KERAS="0" if TF_HAS_ESTIMATOR else "1",  # TensorFlow 2.15 has no other
     )
