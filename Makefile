@@ -16,7 +16,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard test lint clean
+.PHONY: help train eval tensorboard test lint bench-classic clean
 
 help:
 	@echo "make train          install, train for 20,000 steps, evaluate (STEPS=300 for a short run)"
@@ -24,6 +24,7 @@ help:
 	@echo "make tensorboard    watch the curves in the browser"
 	@echo "make test           run the tests"
 	@echo "make lint           check style and types"
+	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
 	@echo "make clean          delete what was trained and installed"
 
 train: $(VENV)/installed
@@ -43,8 +44,13 @@ lint: $(VENV)/installed-lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+bench-classic: $(VENV)/installed
+	@$(MAKE) --no-print-directory VENV=.venv-2.15 PYTHON=python3.11 \
+		CONSTRAINTS=constraints/tensorflow-2.15.txt .venv-2.15/installed
+	@$(BIN)/python benchmarks/against_classic.py --classic_python=.venv-2.15/bin/python
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv* build *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find model_dir -mindepth 1 ! -name README.md -delete
 
 $(VENV)/installed: setup.py pyproject.toml $(CONSTRAINTS)
