@@ -28,10 +28,13 @@ setup(
         "numpy>=1.26",
         "absl-py>=1.4",
         "tensorboard>=2.15",
-        "rich>=13",  # the progress bar
+        "rich>=13",  # the progress bar and the tables
+        "matplotlib>=3.8",  # the report's figures
+        "pillow>=10.3",  # reads image files
     ],
     extras_require={
-        "test": ["pytest>=8", "tf-keras>=2.15"],  # tf-keras: the Estimator's Keras side
+        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics
+        "test": ["pytest>=8", "tf-keras>=2.15", "scikit-learn>=1.4"],
         "lint": ["ruff==0.17.*", "mypy>=2.4,<3"],  # a formatter's every release formats anew
     },
 )

@@ -1,0 +1,79 @@
+"""The curves of a training run: loss and accuracy against the global step."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+EVENT_FILES = "events.out.tfevents.*"
+VALIDATION = "eval_validation"  # where `training.train` has the Estimator score the validation
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Values at rising global steps; both have the same length, which may be 0."""
+
+    steps: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """Loss, in nats, and accuracy, 0 to 1, of a run.
+
+    Those of the training are of one batch at a time, with dropout; those of the validation are of
+    all its images.
+    """
+
+    train_loss: Curve = Curve()
+    train_accuracy: Curve = Curve()
+    validation_loss: Curve = Curve()
+    validation_accuracy: Curve = Curve()
+
+
+def read_curves(model_dir: str | os.PathLike) -> Curves:
+    """Reads the event files of a training run, as far as there are any.
+
+    Of a file that is cut off or damaged, what comes before that place counts. Where several files
+    have a value for a step, as after a resumed run, that of the latest file counts.
+    """
+    train = _scalars(Path(model_dir))
+    validation = _scalars(Path(model_dir) / VALIDATION)
+    return Curves(
+        train_loss=_curve(train, ["loss"]),
+        train_accuracy=_curve(train, ["accuracy"]),
+        # The Estimator's own "loss" is a mean over batches, not over images.
+        validation_loss=_curve(validation, ["average_loss", "loss"]),
+        validation_accuracy=_curve(validation, ["accuracy"]),
+    )
+
+
+def _curve(scalars: dict[str, dict[int, float]], tags: Sequence[str]) -> Curve:
+    """The curve of the first of the tags that is there."""
+    found = sorted(next((scalars[tag] for tag in tags if tag in scalars), {}).items())
+    return Curve(tuple(step for step, _ in found), tuple(value for _, value in found))
+
+
+def _scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """`{tag: {step: value}}` of all event files of a folder, the later files over the earlier."""
+    scalars: dict[str, dict[int, float]] = {}
+    # A file's name goes on with the second at which it was opened, in ten digits.
+    for path in sorted(folder.glob(EVENT_FILES)):
+        for tag, step, value in _scalars_of_file(path):
+            scalars.setdefault(tag, {})[step] = value
+    return scalars
+
+
+def _scalars_of_file(path: Path) -> Iterator[tuple[str, int, float]]:
+    # Not before it is needed: this loads TensorFlow.
+    from tensorboard.backend.event_processing import event_file_loader
+    from tensorboard.compat import tf
+
+    try:
+        # It ends at a record that is not whole.
+        for event in event_file_loader.LegacyEventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    yield value.tag, event.step, value.simple_value
+    except tf.errors.OpError:  # unreadable, or gone since it was listed
+        return

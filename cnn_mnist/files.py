@@ -1,0 +1,50 @@
+"""Files that appear whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cnn_mnist.errors import InputError
+
+
+def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes files into a folder, which is made if need be, and returns their paths.
+
+    All are written to temporary names first, and moved into place once all are on disk. If one
+    cannot be written, what was there before stays, and no temporary file is left.
+
+    Args:
+      contents: name of a file -> its bytes.
+
+    Raises:
+      OSError: the folder cannot be made, a file cannot be written; a full disk.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    moves = {folder / f".{name}.{os.getpid()}.part": folder / name for name in contents}
+    try:
+        for temporary, content in zip(moves, contents.values(), strict=True):
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, path in moves.items():
+            temporary.replace(path)
+    except BaseException:
+        for temporary in moves:
+            temporary.unlink(missing_ok=True)
+        raise
+    return list(moves.values())
+
+
+def check_free(export_dir: str) -> None:
+    """Checks that a folder can be made, or is there and empty.
+
+    Raises:
+      InputError: if not; the message names the flag `--export_dir`.
+    """
+    folder = Path(export_dir)
+    if not export_dir or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"--export_dir={export_dir}: is not a folder and cannot become one")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"--export_dir={export_dir}: is not empty; name a new folder")
