@@ -1,7 +1,8 @@
 # Each command does all its own set-up, in a virtual environment beside this file.
 
 VENV ?= .venv
-STEPS ?= 20000
+RECIPE ?= estimator
+STEPS ?=
 MODEL_DIR ?= model_dir
 CONSTRAINTS ?=
 
@@ -16,11 +17,13 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard test lint bench-classic clean
+.PHONY: help train eval tensorboard test lint recipes digits bench-classic clean
 
 help:
-	@echo "make train          install, train for 20,000 steps, evaluate (STEPS=300 for a short run)"
-	@echo "make eval           score the newest checkpoint on the 10,000 test images"
+	@echo "make train          install, train, report (STEPS=300 for a short run, RECIPE=tfjs for another)"
+	@echo "make eval           report on the 10,000 test images, with the newest checkpoint"
+	@echo "make recipes        train all five recipes from nothing and print one table"
+	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
 	@echo "make test           run the tests"
 	@echo "make lint           check style and types"
@@ -28,10 +31,17 @@ help:
 	@echo "make clean          delete what was trained and installed"
 
 train: $(VENV)/installed
-	@$(BIN)/python -m cnn_mnist.main --steps=$(STEPS) --model_dir=$(MODEL_DIR)
+	@$(BIN)/python -m cnn_mnist.main --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \
+		--model_dir=$(MODEL_DIR)
 
 eval: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
+
+recipes: $(VENV)/installed
+	@$(BIN)/python benchmarks/recipes.py
+
+digits: $(VENV)/installed
+	@$(BIN)/python -m cnn_mnist.main --mode=predict --images=tests/digits --model_dir=$(MODEL_DIR)
 
 tensorboard: $(VENV)/installed
 	@$(BIN)/tensorboard --logdir=$(MODEL_DIR)

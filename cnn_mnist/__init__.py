@@ -9,12 +9,13 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Predictor": "predictor",
     "Recipe": "recipes",
     "cnn_model_fn": "model",
     "load": "dataset",
 }
 
-__all__ = ["Recipe", "__version__", "cnn_model_fn", "load"]
+__all__ = ["Predictor", "Recipe", "__version__", "cnn_model_fn", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -85,6 +85,19 @@ class _ConsoleHandler(logging.Handler):
         self._console.print(self.format(record), markup=False)
 
 
+def start_tensorflow() -> Console:
+    """Loads TensorFlow without its noise; returns the screen for progress and log lines."""
+    screen = stderr_console()
+    show_log_lines(screen)
+    with quiet_start():
+        import tensorflow as tf
+
+        from cnn_mnist import estimator  # noqa: F401
+
+        tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
+    return screen
+
+
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
     """Drops TensorFlow's start-up noise from stderr, line by line, and nothing else.

@@ -80,16 +80,19 @@ class Dataset:
     test: Split
 
 
-def load(data_dir: str | os.PathLike | None = None, validation_size: int = 5000) -> Dataset:
+def load(
+    data_dir: str | os.PathLike | None = None, validation_size: int = 5000, train_size: int = 0
+) -> Dataset:
     """Reads, checks and splits a data set.
 
     Args:
       data_dir: folder with the four IDX files, each plain or gzip, or with `mnist.npz` (arrays
         x_train, y_train, x_test, y_test). None: the embedded MNIST, whose sha256 is checked too.
       validation_size: how many training images, from the first on, become the validation split.
+      train_size: how many of the next ones become the training split; 0 for all of them.
 
     Raises:
-      DatasetError: the folder, a file or `validation_size` is not as described here.
+      DatasetError: the folder, a file or a size is not as described here.
     """
     embedded = data_dir is None
     if data_dir == "":  # to pathlib this is the current folder
@@ -109,8 +112,15 @@ def load(data_dir: str | os.PathLike | None = None, validation_size: int = 5000)
             f"--validation_size: expected 0 to {len(train) - 1}, as {arrays['x_train'].source} "
             f"holds {len(train)} training images, found {validation_size}; give a value in between"
         )
+    rest = len(train) - validation_size
+    if not 0 <= train_size <= rest:
+        raise DatasetError(
+            f"--train_size: expected 0 to {rest}, as that many training images are left beside "
+            f"{validation_size} for validation, found {train_size}; give a value in between"
+        )
+    end = validation_size + (train_size or rest)
     return Dataset(
-        train=Split(train.images[validation_size:], train.labels[validation_size:]),
+        train=Split(train.images[validation_size:end], train.labels[validation_size:end]),
         validation=Split(train.images[:validation_size], train.labels[:validation_size]),
         test=test,
     )

@@ -1,4 +1,4 @@
-"""Trains the classic MNIST convolutional network, evaluates it, shows where the results are.
+"""Trains a classic MNIST network, evaluates it, and shows what it got right and wrong.
 
 python -m cnn_mnist.main --steps=20000
 
@@ -14,42 +14,64 @@ from typing import Any
 
 from absl import app, flags
 
+from cnn_mnist import recipes
 from cnn_mnist.errors import InputError
-from cnn_mnist.recipes import ESTIMATOR, Recipe
+from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
 
 FLAGS = flags.FLAGS
+TRAINING_MODES = ("train_and_eval", "train")
+MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
 
 flags.DEFINE_enum(
     "mode",
     "train_and_eval",
-    ["train_and_eval", "train", "eval"],
-    "Train and score the test images; only train; or only score the newest checkpoint.",
+    MODES,
+    "Train and report on the test images; only train; only report, with the newest checkpoint; "
+    "print the network's layers; draw examples of the data; read digits in --images; write a "
+    "SavedModel into --export_dir.",
 )
-flags.DEFINE_string("model_dir", "model_dir", "Folder of checkpoints and TensorBoard's curves.")
+flags.DEFINE_enum(
+    "recipe",
+    None,
+    list(RECIPES),
+    "Which tutorial to follow: network, optimizer and the numbers below. Left out: 'estimator' "
+    "for training, and otherwise what was trained in --model_dir.",
+)
+flags.DEFINE_string("model_dir", "model_dir", "Folder of checkpoints, curves and reports.")
 flags.DEFINE_string(
     "data_dir",
     None,
     "Folder with other images in MNIST's format: the four IDX files, plain or gzip, or mnist.npz. "
     "Left out: the MNIST inside the package.",
 )
-flags.DEFINE_integer("steps", ESTIMATOR.steps, "Training steps in total, over all runs.")
-flags.DEFINE_integer("batch_size", ESTIMATOR.batch_size, "Images per training step.")
-flags.DEFINE_float("learning_rate", ESTIMATOR.learning_rate, "Step size of gradient descent.")
-flags.DEFINE_float(
-    "dropout_rate", ESTIMATOR.dropout_rate, "Share of the dense layer that a step leaves out."
+flags.DEFINE_list(
+    "class_names", list("0123456789"), "Ten names for the report, separated by commas."
 )
-flags.DEFINE_integer(
-    "validation_size",
-    ESTIMATOR.validation_size,
-    "Training images set aside to score each checkpoint.",
-)
-flags.DEFINE_integer("seed", ESTIMATOR.seed, "Of initial weights, image order and dropout.")
 flags.DEFINE_integer(
     "log_every_n_iter", 50, "Steps between two looks at softmax_tensor; 0 for none.", lower_bound=0
 )
 flags.DEFINE_integer(
     "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
 )
+flags.DEFINE_multi_string(
+    "images", [], "For --mode=predict: an image file, a folder of them, or a glob; repeatable."
+)
+flags.DEFINE_enum("output", "table", ["table", "json", "csv"], "How --mode=predict prints.")
+flags.DEFINE_string("export_dir", None, "For --mode=export: the folder to make.")
+
+# Fields of the recipe; each flag that is given replaces the recipe's own value.
+flags.DEFINE_enum(
+    "network", None, sorted({recipe.network for recipe in RECIPES.values()}), "Which network."
+)
+flags.DEFINE_enum("optimizer", None, OPTIMIZERS, "Gradient descent, with momentum 0.9, or Adam.")
+flags.DEFINE_integer("steps", None, "Training steps in total, over all runs.")
+flags.DEFINE_integer("batch_size", None, "Images per training step.")
+flags.DEFINE_float("learning_rate", None, "Step size of the optimizer.")
+flags.DEFINE_float("dropout_rate", None, "Share of the last hidden layer that a step leaves out.")
+flags.DEFINE_integer("validation_size", None, "Training images set aside for validation.")
+flags.DEFINE_integer("train_size", None, "Images to train on; 0 for all others.")
+flags.DEFINE_integer("eval_every_steps", None, "Steps between two validations; 0 for none.")
+flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.")
 
 
 class UsageError(InputError):
@@ -63,7 +85,11 @@ def main(argv: list[str] | None = None) -> int:
     130: ended by SIGTERM or Ctrl-C.
     """
     try:
-        return run(parse_flags(sys.argv if argv is None else argv))
+        parse_flags(sys.argv if argv is None else argv)
+        recipe = chosen_recipe()
+        from cnn_mnist import commands  # not before the flags are known to be good
+
+        return commands.MODES[FLAGS.mode](recipe, commands.Options(**values_of(commands.Options)))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -71,11 +97,11 @@ def main(argv: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def parse_flags(argv: list[str]) -> Recipe:
-    """Reads the command line into `FLAGS` and returns the recipe that it asks for.
+def parse_flags(argv: list[str]) -> None:
+    """Reads the command line into `FLAGS`.
 
     Raises:
-      InputError: a flag that does not exist or has a value that cannot work.
+      UsageError: a flag that does not exist or has a value that cannot work.
       SystemExit: with 0, after `--help`.
     """
     app.define_help_flags()
@@ -89,34 +115,31 @@ def parse_flags(argv: list[str]) -> Recipe:
         raise UsageError(f"{positional[0]}: unknown argument; every flag starts with --")
     model_dir = pathlib.Path(FLAGS.model_dir)
     if not FLAGS.model_dir or any(
-        p.exists() and not p.is_dir() for p in (model_dir, *model_dir.parents)
+        path.exists() and not path.is_dir() for path in (model_dir, *model_dir.parents)
     ):
         raise UsageError(f"--model_dir={FLAGS.model_dir}: is not a folder and cannot become one")
-    fields = (field.name for field in dataclasses.fields(Recipe))
-    given: dict[str, Any] = {name: FLAGS[name].value for name in fields if name in FLAGS}
-    return Recipe(**given)
+    names = FLAGS.class_names
+    if len(names) != 10 or not all(names):
+        raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names}")
+    if FLAGS.mode == "predict" and not FLAGS.images:
+        raise UsageError("--mode=predict: expected --images=PATH, found none")
+    if FLAGS.mode == "export" and not FLAGS.export_dir:
+        raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
 
 
-def run(recipe: Recipe) -> int:
-    """Reads the data, loads TensorFlow and does what `--mode` says; returns the exit code."""
-    from cnn_mnist import console, dataset
+def chosen_recipe() -> Recipe:
+    """The recipe that the flags name, with the fields that they replace."""
+    recorded = None if FLAGS.mode in TRAINING_MODES else recipes.read(FLAGS.model_dir)
+    recipe = RECIPES[FLAGS.recipe or "estimator"]
+    if recorded is not None and FLAGS.recipe is None:
+        recipe = recorded
+    given = {name: value for name, value in values_of(Recipe).items() if value is not None}
+    return dataclasses.replace(recipe, **given)
 
-    data = dataset.load(FLAGS.data_dir, recipe.validation_size)
-    screen = console.stderr_console()
-    console.show_log_lines(screen)
-    with console.quiet_start():
-        from cnn_mnist import training
 
-        training.find_devices()
-    return training.run(
-        FLAGS.mode,
-        recipe,
-        data,
-        FLAGS.model_dir,
-        screen,
-        save_checkpoints_steps=FLAGS.save_checkpoints_steps,
-        log_every_n_iter=FLAGS.log_every_n_iter,
-    )
+def values_of(fields: type) -> dict[str, Any]:
+    """The flags that have the names of a dataclass's fields."""
+    return {field.name: FLAGS[field.name].value for field in dataclasses.fields(fields)}
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from cnn_mnist import estimator
 from cnn_mnist.networks import NETWORKS
-from cnn_mnist.recipes import Recipe
+from cnn_mnist.recipes import Recipe, RecipeError
 
+MOMENTUM = 0.9
+ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
 IMAGE_SHAPES = ([28, 28], [28, 28, 1], [784])
 
 
@@ -29,7 +31,7 @@ def cnn_model_fn(
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
       from the op named `softmax_tensor`. TRAIN: the loss, a scalar, and the op that takes one
-      step of gradient descent. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
+      step of the optimizer. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
 
     Raises:
       TypeError: images of another dtype.
@@ -39,6 +41,9 @@ def cnn_model_fn(
     recipe = Recipe(**(params or {}))
     training = mode == estimator.ModeKeys.TRAIN
 
+    if recipe.network not in NETWORKS:
+        known = ", ".join(NETWORKS)
+        raise RecipeError(f"--network={recipe.network}: expected one of {known}")
     logits = NETWORKS[recipe.network](
         scaled_images(features["x"]),
         training=training,
@@ -57,8 +62,8 @@ def cnn_model_fn(
     if training:
         right = tf.equal(tf.cast(labels, tf.int64), predictions["classes"])  # [B]
         tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
-        optimizer = tf.compat.v1.train.GradientDescentOptimizer(recipe.learning_rate)
-        train_op = optimizer.minimize(loss, tf.compat.v1.train.get_or_create_global_step())
+        step = tf.compat.v1.train.get_or_create_global_step()
+        train_op = optimizer(recipe).minimize(loss, step)
         return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     metrics = {
@@ -68,6 +73,15 @@ def cnn_model_fn(
         "average_loss": tf.compat.v1.metrics.mean(losses),
     }
     return estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+
+
+def optimizer(recipe: Recipe) -> Any:
+    """The optimizer that a recipe names, one of `recipes.OPTIMIZERS`."""
+    if recipe.optimizer == "adam":
+        return tf.compat.v1.train.AdamOptimizer(recipe.learning_rate, epsilon=ADAM_EPSILON)
+    if recipe.optimizer == "momentum":
+        return tf.compat.v1.train.MomentumOptimizer(recipe.learning_rate, MOMENTUM)
+    return tf.compat.v1.train.GradientDescentOptimizer(recipe.learning_rate)
 
 
 def scaled_images(x: Any) -> Any:

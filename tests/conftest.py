@@ -61,3 +61,16 @@ def cnn_mnist(tmp_path):
         )
 
     return run
+
+
+def scalars(folder):
+    """Every scalar in the event files of a folder: `{tag: [(step, value), ...]}`."""
+    import tensorflow as tf
+
+    found = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    return found

@@ -61,8 +61,7 @@ def test_quiet_start_without_grep_shows_everything(tmp_path):
 
 
 def test_tensorflow_starts_without_a_word():
-    code = "from cnn_mnist import console\nwith console.quiet_start():\n"
-    code += "    from cnn_mnist import training; training.find_devices()\n"
+    code = "from cnn_mnist import console; console.start_tensorflow()\n"
     code += "import tensorflow as tf; print(tf.compat.v1.Session().run.__name__)"
     result = run(code, env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"})
     assert (result.returncode, result.stdout, result.stderr) == (0, b"run\n", b"")

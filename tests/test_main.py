@@ -1,5 +1,6 @@
 """The program as a user runs it: real processes, real flags, real signals."""
 
+import json
 import os
 import re
 import signal
@@ -36,6 +37,15 @@ def files_below(folder):
         (["--model_dir=a_file/below"], "--model_dir=a_file/below: is not a folder"),
         (["--data_dir=nowhere"], "nowhere: expected a folder"),
         (["--data_dir=a_file"], "a_file: expected a folder"),
+        (["--recipe=soup"], "--recipe=soup"),
+        (["--optimizer=luck"], "--optimizer=luck"),
+        (["--train_size=55001"], "--train_size: expected 0 to 55000"),
+        (["--eval_every_steps=-1"], "--eval_every_steps=-1: expected at least 0"),
+        (["--class_names=a,b"], "--class_names: expected ten names, found 2"),
+        (["--mode=predict"], "--mode=predict: expected --images"),
+        (["--mode=predict", "--images=nowhere.png"], "nowhere.png"),
+        (["--mode=export"], "--mode=export: expected --export_dir"),
+        (["--mode=export", "--export_dir=a_file"], "--export_dir=a_file: is not a folder"),
         (["steps=3"], "steps=3: unknown argument"),
     ],
 )
@@ -85,22 +95,18 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     lines = first.stdout.splitlines()
     assert lines[0] == "starting: 130 training images, 4 steps"
     assert re.fullmatch(r"trained 4 steps in \d+ s", lines[1])
-    score = re.fullmatch(
-        r"test accuracy (0\.\d{4}), loss \d\.\d{4} on 67 images at step 4", lines[2]
-    )
-    assert score
-    assert re.fullmatch(r"checkpoints +model_dir/model\.ckpt-4", lines[3])
-    assert re.fullmatch(r"curves +\S*tensorboard --logdir=model_dir", lines[4])
-    assert len(lines) == 5
+    ending = lines[-4:]
+    score = r"test accuracy 0\.\d{4}, loss \d\.\d{4} on 67 images at step 4"
+    assert re.fullmatch(score, ending[0])
+    assert re.fullmatch(r"report +model_dir/report/report\.html", ending[1])
+    assert re.fullmatch(r"checkpoints +model_dir/model\.ckpt-4", ending[2])
+    assert re.fullmatch(r"curves +\S*tensorboard --logdir=model_dir", ending[3])
+    assert "Every class, the worst first" in first.stdout
     shown = first.stderr.splitlines()
     assert sum(line.startswith("INFO:tensorflow:softmax_tensor: ") for line in shown) == 2
     assert sum(line.startswith("INFO:tensorflow:loss = ") for line in shown) == 1
-    assert all(
-        re.match(
-            r"INFO:tensorflow:(loss = |softmax_tensor: |Saving checkpoints for )|step 4: ", line
-        )
-        for line in shown
-    ), first.stderr
+    known = r"INFO:tensorflow:(loss = |softmax_tensor: |Saving checkpoints for )|step 4: "
+    assert all(re.match(known, line) for line in shown), first.stderr
 
     again = cnn_mnist(*flags, "--steps=4")
     assert again.returncode == 0
@@ -117,7 +123,51 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
 
     evaluated = cnn_mnist(*flags, "--mode=eval")
     assert evaluated.returncode == 0
-    assert re.match(r"test accuracy 0\.\d{4}, .* at step 7\n", evaluated.stdout)
+    assert re.search(r"^test accuracy 0\.\d{4}, .* at step 7$", evaluated.stdout, re.MULTILINE)
+    report = json.loads((tmp_path / "model_dir" / "report" / "report.json").read_text())
+    assert report["images"] == 67 and sum(map(sum, report["confusion_matrix"])) == 67
+
+
+@pytest.mark.parametrize("name", ["tfjs", "tfjs_sgd", "keras_mlp", "core_mlp"])
+def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path, name):
+    sizes = [f"--data_dir={small_data_dir}", "--validation_size=37", "--train_size=0"]
+    trained = cnn_mnist(f"--recipe={name}", *sizes, "--steps=3", "--mode=train")
+    assert trained.returncode == 0, trained.stderr
+    evaluated = cnn_mnist("--mode=eval", f"--data_dir={small_data_dir}")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "on 67 images at step 3" in evaluated.stdout
+    classic = cnn_mnist(*sizes, "--steps=5")
+    assert (classic.returncode, classic.stdout) == (2, "")
+    assert re.fullmatch(r"error: --model_dir=model_dir: .* another network: .*\n", classic.stderr)
+
+
+def test_summary_prints_the_layers(cnn_mnist, tmp_path):
+    result = cnn_mnist("--mode=summary", "--recipe=tfjs")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "24 x 24 x 8" in result.stdout and "5,994" in result.stdout
+    assert files_below(tmp_path) == []
+
+
+def test_show_data_draws_examples_and_labels(cnn_mnist, small_data_dir, tmp_path):
+    result = cnn_mnist(
+        *("--mode=show_data", f"--data_dir={small_data_dir}", "--validation_size=37"),
+        "--class_names=zero,one,two,three,four,five,six,seven,eight,nine",
+    )
+    assert result.returncode == 0, result.stderr
+    for name in ("examples", "labels"):
+        picture = tmp_path / "model_dir" / "data" / f"{name}.png"
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert str(picture.relative_to(tmp_path)) in result.stdout
+
+
+def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
+    (tmp_path / "model_dir").mkdir()
+    (tmp_path / "model_dir" / "recipe.json").write_text('{"optimizer": "magic"}')
+    result = cnn_mnist("--mode=eval")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(
+        r"error: model_dir/recipe\.json: expected [^\n]*magic[^\n]*\n", result.stderr
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

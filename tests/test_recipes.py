@@ -4,17 +4,21 @@ import sys
 
 import pytest
 
-from cnn_mnist.recipes import ESTIMATOR, Recipe, RecipeError
+from cnn_mnist import recipes
+from cnn_mnist.recipes import RECIPES, Recipe, RecipeError
 
 
 def test_the_default_recipe_is_the_tutorials():
-    assert dataclasses.asdict(ESTIMATOR) == {
+    assert dataclasses.asdict(RECIPES["estimator"]) == {
         "network": "cnn",
+        "optimizer": "sgd",
         "learning_rate": 0.001,
         "batch_size": 100,
         "steps": 20_000,
         "dropout_rate": 0.4,
         "validation_size": 5_000,
+        "train_size": 0,
+        "eval_every_steps": 1_000,
         "seed": 0,
     }
 
@@ -38,6 +42,9 @@ def test_params_and_back():
         ("dropout_rate", 1.0),
         ("dropout_rate", float("nan")),
         ("validation_size", -1),
+        ("train_size", -1),
+        ("eval_every_steps", -1),
+        ("optimizer", "luck"),
         ("seed", -1),
         ("seed", 2**32),
     ],
@@ -52,6 +59,37 @@ def test_a_value_out_of_range_is_told_with_its_name(field, value):
 )
 def test_the_ends_of_the_ranges_are_allowed(field, value):
     assert getattr(Recipe(**{field: value}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "images"),
+    [("tfjs", 10, 5_500), ("keras_mlp", 3, 60_000), ("core_mlp", 10, 50_000)],
+)
+def test_steps_are_the_epochs_of_the_tutorial(name, epochs, images):
+    recipe = RECIPES[name]
+    assert recipe.train_size in (0, images)
+    assert recipe.validation_size + images <= 60_000
+    assert recipe.steps == -(-epochs * images // recipe.batch_size)
+
+
+def test_a_recipe_is_written_and_read(tmp_path):
+    assert recipes.read(str(tmp_path)) is None
+    for recipe in RECIPES.values():
+        recipes.write(recipe, str(tmp_path))
+        assert recipes.read(str(tmp_path)) == recipe
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", '{"steps": "many"}', '{"step": 3}', '{"steps": 0}', "\xff"]
+)
+def test_a_damaged_recipe_file_is_told_with_its_path(tmp_path, content):
+    path = tmp_path / "recipe.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(
+        RecipeError, match=r"recipe\.json: expected the fields of a recipe, found: ."
+    ):
+        recipes.read(str(tmp_path))
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():

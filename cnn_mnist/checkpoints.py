@@ -1,0 +1,70 @@
+"""What is in a `model_dir`: the newest checkpoint, and whether its variables fit a recipe."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.errors import InputError
+from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing, unreadable or of another network."""
+
+
+def find(model_dir: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder, or None; a checkpoint's prefix is itself."""
+    if Path(f"{model_dir}.index").is_file():
+        return model_dir
+    return tf.train.latest_checkpoint(model_dir)
+
+
+def newest(recipe: Recipe, model_dir: str) -> str:
+    """The prefix of the newest checkpoint, which fits the recipe.
+
+    Raises:
+      CheckpointError: if there is none, it cannot be read, or it is of another network.
+    """
+    checkpoint = find(model_dir)
+    if checkpoint is None:
+        raise CheckpointError(
+            f"--model_dir={model_dir}: holds no checkpoint; --mode=train makes one"
+        )
+    try:
+        found = dict(tf.train.list_variables(checkpoint))
+    except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"--model_dir={model_dir}: {checkpoint} cannot be read: {reason:.200}; "
+            "name another folder or an older checkpoint in it"
+        ) from error
+    for name, shape in variable_shapes(recipe).items():
+        if found.get(name) != shape:
+            has = f"of the shape {found[name]}" if name in found else "missing"
+            raise CheckpointError(
+                f"--model_dir={model_dir}: {checkpoint} is of another network: its variable "
+                f"{name} is {has}, expected {shape}; name another folder"
+            )
+    return checkpoint
+
+
+def reached_step(recipe: Recipe, model_dir: str) -> int:
+    """The global step of the newest checkpoint; 0 if there is none.
+
+    Raises:
+      CheckpointError: if it cannot be read or is of another network.
+    """
+    if find(model_dir) is None:
+        return 0
+    return int(tf.train.load_variable(newest(recipe, model_dir), "global_step"))
+
+
+def variable_shapes(recipe: Recipe) -> dict[str, list[int]]:
+    """Names and shapes of the variables in a checkpoint of the recipe, without the optimizer's."""
+    with tf.Graph().as_default():
+        tf.compat.v1.train.get_or_create_global_step()
+        image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
+        cnn_model_fn(image, None, estimator.ModeKeys.PREDICT, recipe.params())
+        return {v.op.name: v.shape.as_list() for v in tf.compat.v1.global_variables()}

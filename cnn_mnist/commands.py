@@ -1,0 +1,169 @@
+"""What each `--mode` does: reads what it needs, calls the parts, tells the user what came of it.
+
+TensorFlow is loaded only after everything that can be checked without it was found good.
+"""
+
+import dataclasses
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from cnn_mnist import console, dataset, files, recipes
+from cnn_mnist.recipes import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The flags that do not belong to a recipe; `main` says what each of them means."""
+
+    model_dir: str
+    data_dir: str | None
+    class_names: list[str]
+    log_every_n_iter: int
+    save_checkpoints_steps: int
+    images: list[str]
+    output: str
+    export_dir: str
+
+
+def train_and_eval(recipe: Recipe, options: Options) -> int:
+    """Trains what is left of the steps, then reports on the test images."""
+    data = _load(recipe, options)
+    screen = console.start_tensorflow()
+    code = _train(recipe, options, data, screen)
+    return code or _report(recipe, options, data)
+
+
+def train(recipe: Recipe, options: Options) -> int:
+    """Trains what is left of the steps."""
+    data = _load(recipe, options)
+    screen = console.start_tensorflow()
+    code = _train(recipe, options, data, screen)
+    if code == 0:
+        _print_places(recipe, options)
+    return code
+
+
+def evaluate(recipe: Recipe, options: Options) -> int:
+    """Reports on the test images, with the newest checkpoint."""
+    data = _load(recipe, options)
+    console.start_tensorflow()
+    return _report(recipe, options, data)
+
+
+def summary(recipe: Recipe, options: Options) -> int:
+    """Prints the layers of the recipe's network."""
+    console.start_tensorflow()
+    from cnn_mnist import summary
+
+    Console().print(summary.table(recipe))
+    return 0
+
+
+def show_data(recipe: Recipe, options: Options) -> int:
+    """Draws examples of each class and the distribution of the labels."""
+    data = _load(recipe, options)
+    console.start_tensorflow()
+    from cnn_mnist import report
+
+    folder = Path(options.model_dir) / "data"
+    pictures = report.write_data_figures(data, options.class_names, folder)
+    report.to_tensorboard(pictures, folder, step=0, prefix="data")
+    for name in pictures:
+        print(folder / f"{name}.png")
+    return 0
+
+
+def predict(recipe: Recipe, options: Options) -> int:
+    """Reads the digits in image files."""
+    from cnn_mnist import predict
+
+    return predict.run(recipe, options.model_dir, options.images, options.output)
+
+
+def export(recipe: Recipe, options: Options) -> int:
+    """Writes the newest checkpoint as a SavedModel."""
+    files.check_free(options.export_dir)
+    data = _load(recipe, options)
+    console.start_tensorflow()
+    from cnn_mnist import export
+
+    export.saved_model(recipe, options.model_dir, options.export_dir, data.test.images[:10])
+    folder, cli = shlex.quote(options.export_dir), console.command("saved_model_cli")
+    print(f"exported      {folder}")
+    print(f"its inputs    {cli} show --dir {folder} --tag_set serve --signature_def {export.RAW}")
+    print(
+        f"ten digits    {cli} run --dir {folder} --tag_set serve --signature_def {export.RAW} "
+        f"--inputs images={folder}/assets.extra/{export.EXAMPLES}"
+    )
+    return 0
+
+
+MODES: dict[str, Callable[[Recipe, Options], int]] = {
+    "train_and_eval": train_and_eval,
+    "train": train,
+    "eval": evaluate,
+    "summary": summary,
+    "show_data": show_data,
+    "predict": predict,
+    "export": export,
+}
+
+
+def _load(recipe: Recipe, options: Options) -> dataset.Dataset:
+    return dataset.load(options.data_dir, recipe.validation_size, recipe.train_size)
+
+
+def _train(recipe: Recipe, options: Options, data: dataset.Dataset, screen: Console) -> int:
+    from cnn_mnist import checkpoints, training
+
+    model_dir = options.model_dir
+    first_step = checkpoints.reached_step(recipe, model_dir)
+    if first_step >= recipe.steps:
+        print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
+        return 0
+    origin = f"resuming at step {first_step:,}" if first_step else "starting"
+    print(f"{origin}: {len(data.train):,} training images, {recipe.steps:,} steps", flush=True)
+    recipes.write(recipe, model_dir)
+    classifier = training.build_estimator(recipe, model_dir, options.save_checkpoints_steps)
+    start = time.monotonic()
+    received = training.train(classifier, recipe, data, screen, options.log_every_n_iter)
+    seconds = time.monotonic() - start
+    last_step = checkpoints.reached_step(recipe, model_dir)
+    if received is not None:
+        print(f"{received.name}: saved at step {last_step:,}; the same command resumes there")
+        return 128 + received
+    print(f"trained {last_step - first_step:,} steps in {seconds:.0f} s", flush=True)
+    return 0
+
+
+def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
+    from cnn_mnist import checkpoints, curves, evaluation, report, training
+
+    checkpoints.newest(recipe, options.model_dir)
+    classifier = training.build_estimator(recipe, options.model_dir)
+    scores, step = evaluation.evaluate(classifier, data.test, options.class_names)
+    folder = Path(options.model_dir) / "report"
+    pictures = report.write(scores, curves.read_curves(options.model_dir), folder)
+    report.to_tensorboard(pictures, folder, step)
+    Console().print(report.table(scores))
+    print(
+        f"test accuracy {scores.accuracy:.4f}, loss {scores.loss:.4f} "
+        f"on {len(data.test):,} images at step {step:,}"
+    )
+    print(f"report        {folder / 'report.html'}")
+    _print_places(recipe, options)
+    return 0
+
+
+def _print_places(recipe: Recipe, options: Options) -> None:
+    from cnn_mnist import checkpoints
+
+    print(f"checkpoints   {checkpoints.newest(recipe, options.model_dir)}")
+    tensorboard = console.command("tensorboard")
+    print(f"curves        {tensorboard} --logdir={shlex.quote(options.model_dir)}")
+    sys.stdout.flush()

@@ -1,0 +1,40 @@
+"""Scores a trained network: the Estimator's evaluation, and everything that the report tells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnn_mnist import estimator
+from cnn_mnist.dataset import Split
+from cnn_mnist.input_fns import eval_input_fn
+from cnn_mnist.metrics import Report, Tally
+
+
+class TallyHook(estimator.SessionRunHook):
+    """Adds the probabilities of each evaluated batch to a tally."""
+
+    def __init__(self, tally: Tally, split: Split) -> None:
+        self._tally = tally
+        self._split = split
+        self._done = 0
+
+    def before_run(self, run_context: Any) -> Any:
+        return estimator.SessionRunArgs("softmax_tensor:0")
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        probabilities = run_values.results  # [B, K], in the split's order
+        batch = slice(self._done, self._done + len(probabilities))
+        self._tally.add(self._split.images[batch], self._split.labels[batch], probabilities)
+        self._done = batch.stop
+
+
+def evaluate(classifier: Any, split: Split, class_names: Sequence[str]) -> tuple[Report, int]:
+    """Scores the newest checkpoint in one pass over `split`.
+
+    On disk it adds a point to the curves in `model_dir/eval`.
+
+    Returns:
+      The report, and the global step of the checkpoint.
+    """
+    tally = Tally(class_names)
+    metrics = classifier.evaluate(eval_input_fn(split), hooks=[TallyHook(tally, split)])
+    return tally.report(), int(metrics["global_step"])

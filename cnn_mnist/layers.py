@@ -1,0 +1,130 @@
+"""The building blocks of the networks: layers with their variables, and what they start from.
+
+Shapes are written with these axes: B batch, H height, W width, C channels, N units.
+
+Variables are made with `get_variable` under the names that `tf.layers` gave them, so checkpoints
+can be exchanged with the tutorials' own code. Initial weights and dropout masks come from stateless
+generators, whose algorithm (Philox) is named: the same seed gives the same numbers in every run,
+and nothing about them needs to be kept in a checkpoint.
+
+Every layer notes its output in the graph's collection `LAYERS`, for the table of `--mode=summary`.
+"""
+
+import math
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+LAYERS = "layers"
+
+# (shape of a kernel, key of a random stream) -> its initial values, `float32`.
+Initializer = Callable[[list[int], Any], Any]
+
+
+def conv2d(
+    net: Any,
+    name: str,
+    *,
+    filters: int,
+    kernel_size: int,
+    seed: int,
+    padding: str = "SAME",
+    initializer: Initializer | None = None,
+) -> Any:
+    """Convolution of stride 1: `[B, H, W, C]` -> `[B, H, W, filters]`, smaller if not padded."""
+    with tf.compat.v1.variable_scope(name):
+        shape = [kernel_size, kernel_size, net.shape[-1], filters]
+        kernel, bias = _kernel_and_bias(shape, seed, initializer or glorot_uniform)
+        return _noted(tf.nn.bias_add(tf.nn.conv2d(net, kernel, 1, padding), bias))
+
+
+def dense(
+    net: Any, name: str, *, units: int, seed: int, initializer: Initializer | None = None
+) -> Any:
+    """Fully connected layer: `[B, N]` -> `[B, units]`."""
+    with tf.compat.v1.variable_scope(name):
+        shape = [net.shape[-1], units]
+        kernel, bias = _kernel_and_bias(shape, seed, initializer or glorot_uniform)
+        return _noted(tf.nn.bias_add(tf.matmul(net, kernel), bias))
+
+
+def max_pool_relu(net: Any, name: str) -> Any:
+    """2x2 max-pooling, then ReLU: `[B, H, W, C]` -> `[B, H/2, W/2, C]`.
+
+    ReLU keeps the order of any two values, so this equals ReLU before pooling, on a quarter of
+    the values.
+    """
+    with tf.name_scope(name):
+        return _noted(tf.nn.relu(tf.nn.max_pool2d(net, ksize=2, strides=2, padding="VALID")))
+
+
+def flatten(net: Any) -> Any:
+    """`[B, H, W, C]` -> `[B, H * W * C]`, row by row, the channels of a pixel side by side."""
+    with tf.name_scope("flatten"):
+        return _noted(tf.reshape(net, [-1, math.prod(net.shape[1:])]))
+
+
+def unit_columns(images: Any) -> Any:
+    """Scales each column of each image to length 1; a column of zeros stays as it is.
+
+    This is `tf.keras.utils.normalize(x, axis=1)` of images `[B, 28, 28]`, which the Keras tutorial
+    applies: it divides along the rows' axis.
+    """
+    with tf.name_scope("unit_columns"):
+        length = tf.norm(images, axis=1, keepdims=True)  # [B, 1, W, C]
+        return _noted(tf.math.divide_no_nan(images, length))
+
+
+def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
+    """Sets a share `rate` of the activations to zero and scales the others by `1 / (1 - rate)`.
+
+    Acts in training alone. The mask is a function of (seed, global step).
+    """
+    if not training or rate == 0:
+        return net
+    step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+    key = tf.stack([tf.constant(random_stream(seed, "dropout"), tf.int64), step])
+    return tf.nn.experimental.stateless_dropout(net, rate, seed=key, rng_alg="philox")
+
+
+def glorot_uniform(shape: list[int], key: Any) -> Any:
+    """Uniform within `+-sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010, "Xavier").
+
+    The default of `tf.layers` and of Keras.
+    """
+    limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
+    return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
+
+
+def variance_scaling(shape: list[int], key: Any) -> Any:
+    """Normal with the standard deviation `sqrt(1 / fan_in)`, cut off at twice that.
+
+    `varianceScaling` of TensorFlow.js 4.22, which does not make up for what is cut off.
+    """
+    deviation = math.sqrt(1 / math.prod(shape[:-1]))
+    return tf.random.stateless_truncated_normal(shape, key, 0.0, deviation, alg="philox")
+
+
+def random_stream(seed: int, purpose: str) -> int:
+    """The key of a stream of random numbers: `seed` below, a hash of `purpose` above it."""
+    return (zlib.crc32(purpose.encode()) >> 1) << 32 | seed
+
+
+def _kernel_and_bias(shape: list[int], seed: int, initializer: Initializer) -> tuple[Any, Any]:
+    """The variables `kernel` and `bias` of the layer whose variable scope is open; biases are 0."""
+    layer = tf.compat.v1.get_variable_scope().name
+
+    def initial(shape: Any, dtype: Any = tf.float32, **_: Any) -> Any:
+        key = tf.constant([random_stream(seed, f"{layer}/kernel"), 0], tf.int64)
+        return tf.cast(initializer(list(shape), key), dtype)
+
+    kernel = tf.compat.v1.get_variable("kernel", shape, initializer=initial)
+    zeros = tf.compat.v1.zeros_initializer()
+    return kernel, tf.compat.v1.get_variable("bias", shape[-1:], initializer=zeros)
+
+
+def _noted(output: Any) -> Any:
+    tf.compat.v1.add_to_collection(LAYERS, output)
+    return output

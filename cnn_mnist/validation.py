@@ -1,0 +1,133 @@
+"""Scores the validation images while training goes on, and keeps the best checkpoint."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.dataset import Split
+from cnn_mnist.files import write_files
+from cnn_mnist.input_fns import EVAL_BATCH_SIZE
+from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+
+CURVES = "eval_validation"  # where TensorBoard finds them, below the model_dir
+BEST = "best"  # where the best checkpoint is, below the model_dir
+SCORE = "score.json"  # beside it
+
+
+class Scorer:
+    """The model in EVAL mode, built once, for variables that change.
+
+    Attributes:
+      variables: names of the variables that `score` takes.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        with tf.Graph().as_default():
+            tf.compat.v1.train.get_or_create_global_step()
+            self._images = tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])
+            self._labels = tf.compat.v1.placeholder(tf.int32, [None])
+            mode = estimator.ModeKeys.EVAL
+            spec = cnn_model_fn({"x": self._images}, self._labels, mode, recipe.params())
+            self._metrics = spec.eval_metric_ops
+            self._reset = tf.compat.v1.local_variables_initializer()
+            variables = tf.compat.v1.trainable_variables()
+            self._initializers = {v.op.name: v.initializer for v in variables}
+            self._session = tf.compat.v1.Session()
+        self.variables = list(self._initializers)
+
+    def score(self, values: dict[str, Any], split: Split) -> dict[str, float]:
+        """Returns `accuracy` and `average_loss` of the variables' values, over all of `split`."""
+        run = self._session.run
+        feeds = {self._initializers[name].inputs[1]: value for name, value in values.items()}
+        run([list(self._initializers.values()), self._reset], feeds)
+        for start in range(0, len(split), EVAL_BATCH_SIZE):
+            batch = slice(start, start + EVAL_BATCH_SIZE)
+            feeds = {self._images: split.images[batch], self._labels: split.labels[batch]}
+            run([update for _, update in self._metrics.values()], feeds)
+        metrics = run({name: value for name, (value, _) in self._metrics.items()})
+        return {name: float(value) for name, value in metrics.items()}
+
+
+class ValidationHook(estimator.SessionRunHook):
+    """Scores the validation images every so many steps, and at the end.
+
+    On disk it leaves the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
+    `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
+    the lowest loss) and its `score.json`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        split: Split,
+        model_dir: str,
+        show: Callable[[str], None],
+    ) -> None:
+        self._recipe = recipe
+        self._split = split
+        self._curves = str(Path(model_dir) / CURVES)
+        self._best = Path(model_dir) / BEST
+        self._show = show
+
+    def begin(self) -> None:
+        self._scorer = Scorer(self._recipe)
+        self._step = tf.compat.v1.train.get_global_step()
+        every = {v.op.name: v for v in tf.compat.v1.global_variables()}
+        self._variables = {name: every[name] for name in self._scorer.variables}
+        self._saver = tf.compat.v1.train.Saver(max_to_keep=1, save_relative_paths=True)
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._steps_done = self._last_scored = int(session.run(self._step))
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._steps_done += 1
+        if self._steps_done % self._recipe.eval_every_steps == 0:
+            self._score(run_context.session)
+
+    def end(self, session: Any) -> None:
+        if self._last_scored != self._steps_done:
+            self._score(session)
+
+    def _score(self, session: Any) -> None:
+        step, values = session.run([self._step, self._variables])
+        score = self._scorer.score(values, self._split)
+        self._last_scored = self._steps_done
+        self._show(
+            f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
+            f"loss {score['average_loss']:.4f}"
+        )
+        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
+        write_scalars(self._curves, curves, int(step))
+        if best_first(score) < best_first(read_best(self._best)):
+            self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
+            text = json.dumps({"global_step": int(step), **score}, indent=2)
+            write_files(self._best, {SCORE: text.encode()})
+
+
+def best_first(score: dict[str, float]) -> tuple[float, float]:
+    """The key that sorts scores, the best first."""
+    return -score["accuracy"], score["average_loss"]
+
+
+def read_best(folder: Path) -> dict[str, float]:
+    """The score of the best checkpoint so far; one that any other beats if there is none."""
+    try:
+        return json.loads((folder / SCORE).read_bytes())
+    except FileNotFoundError:
+        return {"accuracy": -1.0, "average_loss": float("inf")}
+
+
+def write_scalars(folder: str, values: dict[str, float], step: int) -> None:
+    """Adds a point to each of the curves in TensorBoard's event files of `folder`."""
+    with tf.Graph().as_default():  # FileWriter belongs to graphs
+        writer = tf.compat.v1.summary.FileWriterCache.get(folder)
+    summary = tf.compat.v1.Summary(
+        value=[tf.compat.v1.Summary.Value(tag=t, simple_value=v) for t, v in values.items()]
+    )
+    writer.add_summary(summary, step)
+    writer.flush()

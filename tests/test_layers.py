@@ -1,0 +1,100 @@
+"""The building blocks, each alone."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnn_mnist import layers
+
+NAMES = ["conv2d/kernel", "conv2d_1/kernel", "dense/kernel", "dense_1/kernel", "dropout"]
+
+
+def value_of(build, step=0):
+    """Runs the op that `build` makes, at a global step."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        global_step = tf.compat.v1.train.get_or_create_global_step()
+        out = build()
+        session.run(tf.compat.v1.global_variables_initializer())
+        session.run(global_step.assign(step))
+        return session.run(out)
+
+
+def test_random_streams_of_all_seeds_and_purposes_are_valid_int64():
+    for seed in (0, 1, 2**32 - 1):
+        for name in NAMES:
+            assert 0 <= layers.random_stream(seed, name) < 2**63
+            assert layers.random_stream(seed, name) % 2**32 == seed
+
+
+def test_glorot_uniform_fills_its_range_evenly():
+    for shape, limit in (
+        ([5, 5, 3, 64], math.sqrt(6 / (25 * 67))),
+        ([300, 70], math.sqrt(6 / 370)),
+    ):
+        value = value_of(lambda shape=shape: layers.glorot_uniform(shape, tf.constant([7, 0])))
+        assert value.shape == tuple(shape) and value.dtype == np.float32
+        assert 0.999 * limit < value.max() <= limit and -limit <= value.min() < -0.999 * limit
+        assert value.std() == pytest.approx(limit / math.sqrt(3), rel=0.03)
+
+
+def test_variance_scaling_is_a_normal_cut_off_at_two_deviations():
+    for shape, deviation in (([5, 5, 8, 64], 1 / math.sqrt(200)), ([256, 70], 1 / 16)):
+        value = value_of(lambda shape=shape: layers.variance_scaling(shape, tf.constant([7, 0])))
+        assert value.shape == tuple(shape) and value.dtype == np.float32
+        assert 1.9 * deviation < np.abs(value).max() <= 2 * deviation
+        # What is left of a normal distribution between -2 and 2 has the deviation 0.8796.
+        assert value.std() == pytest.approx(0.8796 * deviation, rel=0.03)
+
+
+def test_unit_columns_is_keras_normalize_along_axis_1(mnist):
+    x = mnist.train.images[:5].astype(np.float64)
+    length = np.linalg.norm(x, axis=1, keepdims=True)  # of each column of each image
+    expected = x / np.where(length == 0, 1, length)
+    images = mnist.train.images[:5, :, :, None] / np.float32(255)
+    out = value_of(lambda: layers.unit_columns(tf.constant(images)))
+    np.testing.assert_allclose(out[..., 0], expected, rtol=1e-5, atol=1e-7)
+    assert (expected == 0).all(axis=1).any()  # a column without ink is among them
+
+
+def test_max_pool_relu_equals_relu_then_max_pool():
+    x = np.random.RandomState(0).randn(3, 6, 10, 4).astype(np.float32)
+    expected = np.maximum(x, 0).reshape(3, 3, 2, 5, 2, 4).max(axis=(2, 4))
+    out = value_of(lambda: layers.max_pool_relu(tf.constant(x), "pool"))
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_flatten_keeps_the_order_of_rows():
+    x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).astype(np.float32)
+    out = value_of(lambda: layers.flatten(tf.constant(x)))
+    np.testing.assert_array_equal(out, x.reshape(2, 60))
+
+
+class TestDropout:
+    RATE = 0.3
+
+    def values(self, *, seed=5, step=0, training=True):
+        ones = (60, 500)
+        return value_of(
+            lambda: layers.dropout(tf.ones(ones), self.RATE, training=training, seed=seed), step
+        )
+
+    def test_sets_its_share_to_zero_and_scales_the_rest(self):
+        values = self.values()
+        zero = values == 0
+        # Five standard deviations of a share over 30,000 activations are 0.013.
+        assert zero.mean() == pytest.approx(self.RATE, abs=0.013)
+        np.testing.assert_allclose(values[~zero], 1 / (1 - self.RATE), rtol=1e-6)
+        assert zero.all(axis=0).sum() == zero.all(axis=1).sum() == 0
+
+    def test_the_mask_is_a_function_of_seed_and_step(self):
+        values = self.values(seed=5, step=8)
+        np.testing.assert_array_equal(self.values(seed=5, step=8), values)
+        for other in (self.values(seed=6, step=8), self.values(seed=5, step=9)):
+            # Two independent masks differ in a share of 2 p (1 - p).
+            differ = (other != values).mean()
+            assert differ == pytest.approx(2 * self.RATE * (1 - self.RATE), abs=0.015)
+
+    def test_acts_in_training_alone(self):
+        np.testing.assert_array_equal(self.values(training=False), np.ones((60, 500)))

@@ -1,0 +1,25 @@
+import io
+
+from rich.console import Console
+
+from cnn_mnist import summary
+from cnn_mnist.recipes import RECIPES
+
+
+def test_layers_with_their_shapes_and_parameters():
+    rows = summary.layers_of(RECIPES["tfjs"])
+    assert [(row.name, row.output_shape, row.parameters) for row in rows] == [
+        ("conv2d", (24, 24, 8), 208),
+        ("max_pool", (12, 12, 8), 0),
+        ("conv2d_1", (8, 8, 16), 3216),
+        ("max_pool_1", (4, 4, 16), 0),
+        ("flatten", (256,), 0),
+        ("dense", (10,), 2570),
+    ]
+
+
+def test_the_table_adds_up():
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(summary.table(RECIPES["estimator"]))
+    text = screen.getvalue()
+    assert "28 x 28 x 32" in text and "3,212,288" in text and "3,274,634" in text

@@ -1,0 +1,136 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from cnn_mnist import checkpoints, training, validation
+from cnn_mnist.dataset import Split
+from cnn_mnist.input_fns import eval_input_fn
+from cnn_mnist.recipes import Recipe
+from conftest import scalars
+
+RECIPE = Recipe(
+    network="tfjs",
+    optimizer="adam",
+    learning_rate=0.01,
+    batch_size=20,
+    steps=23,
+    eval_every_steps=5,
+    seed=3,
+)
+
+
+def train(recipe, data, model_dir):
+    """Trains; returns the Estimator and the lines on validation."""
+    screen = io.StringIO()
+    classifier = training.build_estimator(recipe, str(model_dir))
+    training.train(classifier, recipe, data, Console(file=screen, width=200), 0)
+    return classifier, [line for line in screen.getvalue().splitlines() if "validation" in line]
+
+
+@pytest.fixture(scope="module")
+def trained(small, tmp_path_factory):
+    model_dir = tmp_path_factory.mktemp("trained")
+    return (*train(RECIPE, small, model_dir), model_dir)
+
+
+def test_scores_every_n_steps_and_at_the_end(trained):
+    _, lines, model_dir = trained
+    steps = [5, 10, 15, 20, 23]
+    assert [line.split(":")[0] for line in lines] == [f"step {step}" for step in steps]
+    curves = scalars(model_dir / "eval_validation")
+    assert [step for step, _ in curves["loss"]] == steps
+    assert [step for step, _ in curves["accuracy"]] == steps
+    for line, (_, accuracy), (_, loss) in zip(
+        lines, curves["accuracy"], curves["loss"], strict=True
+    ):
+        assert line.endswith(f"validation accuracy {accuracy:.4f}, loss {loss:.4f}")
+
+
+def test_the_last_score_is_the_estimators_own(small, trained):
+    classifier, _, model_dir = trained
+    score = classifier.evaluate(eval_input_fn(small.validation), name="again")
+    curves = scalars(model_dir / "eval_validation")
+    assert curves["accuracy"][-1][1] == pytest.approx(score["accuracy"], abs=1e-6)
+    assert curves["loss"][-1][1] == pytest.approx(score["average_loss"], rel=1e-5)
+
+
+def test_the_best_checkpoint_is_kept_and_scores_what_it_says(small, trained):
+    _, _, model_dir = trained
+    curves = scalars(model_dir / "eval_validation")
+    scores = [
+        (-accuracy, loss, step)
+        for (step, accuracy), (_, loss) in zip(curves["accuracy"], curves["loss"], strict=True)
+    ]
+    best_step = min(scores)[2]
+    noted = json.loads((model_dir / "best" / "score.json").read_text())
+    assert noted["global_step"] == best_step
+    assert checkpoints.reached_step(RECIPE, str(model_dir / "best")) == best_step
+    best = training.build_estimator(RECIPE, str(model_dir / "best"))
+    score = best.evaluate(eval_input_fn(small.validation), name="again")
+    assert score["accuracy"] == pytest.approx(noted["accuracy"], abs=1e-6)
+    assert score["average_loss"] == pytest.approx(noted["average_loss"], rel=1e-5)
+
+
+def test_a_resumed_run_ends_with_the_same_best(small, trained, tmp_path):
+    for steps in (7, 16, 23):
+        train(Recipe(**{**RECIPE.params(), "steps": steps}), small, tmp_path)
+    # A run that stops between two validations has scored its last step, too.
+    wanted = json.loads((trained[2] / "best" / "score.json").read_text())
+    got = json.loads((tmp_path / "best" / "score.json").read_text())
+    assert validation.best_first(got) <= validation.best_first(wanted)
+    curves = dict(scalars(tmp_path / "eval_validation")["accuracy"])
+    whole = dict(scalars(trained[2] / "eval_validation")["accuracy"])
+    assert {step: curves[step] for step in (5, 10, 15, 20, 23)} == whole
+
+
+def test_validating_does_not_change_what_is_trained(small, trained, tmp_path):
+    without, lines = train(Recipe(**{**RECIPE.params(), "eval_every_steps": 0}), small, tmp_path)
+    assert lines == []
+    assert not (tmp_path / "eval_validation").exists() and not (tmp_path / "best").exists()
+    for name in without.get_variable_names():
+        np.testing.assert_array_equal(
+            without.get_variable_value(name), trained[0].get_variable_value(name), err_msg=name
+        )
+
+
+def test_the_graph_is_built_once(small, tmp_path, monkeypatch):
+    built = []
+    real = validation.cnn_model_fn
+    monkeypatch.setattr(
+        validation, "cnn_model_fn", lambda *args: built.append(args[2]) or real(*args)
+    )
+    train(RECIPE, small, tmp_path)
+    assert built == [tf.estimator.ModeKeys.EVAL if hasattr(tf, "estimator") else "eval"]
+
+
+def test_score_counts_a_short_last_batch_by_its_images(mnist):
+    scorer = validation.Scorer(RECIPE)
+    rng = np.random.RandomState(0)
+    shapes = checkpoints.variable_shapes(RECIPE)
+    values = {n: rng.normal(0, 0.1, shapes[n]).astype(np.float32) for n in scorer.variables}
+
+    def score(start, end):
+        split = Split(mnist.test.images[start:end], mnist.test.labels[start:end])
+        return scorer.score(values, split)
+
+    whole, first, second = score(0, 301), score(0, 250), score(250, 301)
+    for key in ("accuracy", "average_loss"):
+        mean = (250 * first[key] + 51 * second[key]) / 301
+        assert whole[key] == pytest.approx(mean, rel=1e-5)
+        assert abs(first[key] - second[key]) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [((0.9, 5.0), (0.8, 0.1)), ((0.9, 0.1), (0.9, 0.2)), ((0.0, 9.0), None)],
+)
+def test_best_is_the_highest_accuracy_then_the_lowest_loss(better, worse, tmp_path):
+    def score(pair):
+        return {"accuracy": pair[0], "average_loss": pair[1]}
+
+    other = validation.read_best(tmp_path) if worse is None else score(worse)
+    assert validation.best_first(score(better)) < validation.best_first(other)
