@@ -41,7 +41,7 @@ recipes: $(VENV)/installed
 	@$(BIN)/python benchmarks/recipes.py
 
 digits: $(VENV)/installed
-	@$(BIN)/python -m cnn_mnist.main --mode=predict --images=tests/digits --model_dir=$(MODEL_DIR)
+	@$(BIN)/python benchmarks/drawn_digits.py --model_dir=$(MODEL_DIR)
 
 tensorboard: $(VENV)/installed
 	@$(BIN)/tensorboard --logdir=$(MODEL_DIR)

@@ -14,6 +14,19 @@ class CheckpointError(InputError):
     """A checkpoint that is missing, unreadable or of another network."""
 
 
+# TensorFlow's reader raises Python's own errors for some states of a damaged file.
+READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
+
+
+def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
+    """What to raise instead of one of `READ_ERRORS`."""
+    reason = " ".join(str(error).split())
+    return CheckpointError(
+        f"--model_dir: {checkpoint} cannot be read: {reason:.200}; "
+        "name another folder or an older checkpoint in it"
+    )
+
+
 def find(model_dir: str) -> str | None:
     """The prefix of the newest checkpoint in a folder, or None; a checkpoint's prefix is itself."""
     if Path(f"{model_dir}.index").is_file():
@@ -34,12 +47,8 @@ def newest(recipe: Recipe, model_dir: str) -> str:
         )
     try:
         found = dict(tf.train.list_variables(checkpoint))
-    except (tf.errors.OpError, LookupError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"--model_dir={model_dir}: {checkpoint} cannot be read: {reason:.200}; "
-            "name another folder or an older checkpoint in it"
-        ) from error
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
     for name, shape in variable_shapes(recipe).items():
         if found.get(name) != shape:
             has = f"of the shape {found[name]}" if name in found else "missing"

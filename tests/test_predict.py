@@ -42,7 +42,7 @@ def test_the_same_probabilities_as_the_estimators(trained, predictor, mnist):
     classes, probabilities = predictor.predict(images)
     assert (classes.dtype, probabilities.dtype) == (np.int64, np.float32)
     np.testing.assert_array_equal(classes, [row["classes"] for row in rows])
-    np.testing.assert_allclose(probabilities, [row["probabilities"] for row in rows], atol=1e-5)
+    np.testing.assert_allclose(probabilities, [row["probabilities"] for row in rows], atol=1e-6)
     assert (classes == labels).mean() > 0.85
     assert predictor.global_step == 150
 
