@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist import training
+from cnn_mnist import checkpoints, evaluation, training
 from cnn_mnist.recipes import Recipe
 from conftest import ROOT
 
+DIGITS = list("0123456789")
 CLASSIC = ROOT / "benchmarks" / "classic_tutorial.py"
 
 
@@ -32,27 +33,27 @@ def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
     scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--steps=3", "--evaluate"))
     recipe = Recipe(steps=5)
     here = training.build_estimator(recipe, str(tmp_path))
-    scored_here = training.evaluate(here, mnist.test)
-    assert scored_here["accuracy"] == pytest.approx(scored_there["accuracy"], abs=1e-9)
-    assert scored_here["average_loss"] == pytest.approx(scored_there["loss"], rel=1e-5)
-    assert scored_here["global_step"] == scored_there["global_step"] == 3
+    scored_here, step = evaluation.evaluate(here, mnist.test, DIGITS)
+    assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
+    assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)
+    assert step == scored_there["global_step"] == 3
 
     before = here.get_variable_value("dense/kernel")
     here.train(training.train_input_fn(mnist.train, 100, 0), max_steps=5)
     change = np.abs(here.get_variable_value("dense/kernel") - before).max()
-    assert training.reached_step(Recipe(), str(tmp_path)) == 5
+    assert checkpoints.reached_step(Recipe(), str(tmp_path)) == 5
     assert 0 < change < 0.01  # trained on, not started anew
 
 
 def test_our_checkpoint_evaluates_and_trains_on_in_the_tutorials_code(mnist, tmp_path):
     here = training.build_estimator(Recipe(learning_rate=0.1, steps=4), str(tmp_path))
     here.train(training.train_input_fn(mnist.train, 100, 0), max_steps=4)
-    scored_here = training.evaluate(here, mnist.test)
+    scored_here, _ = evaluation.evaluate(here, mnist.test, DIGITS)
     scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--evaluate"))
-    assert scored_there["accuracy"] == pytest.approx(scored_here["accuracy"], abs=1e-9)
-    assert scored_there["loss"] == pytest.approx(scored_here["average_loss"], rel=1e-5)
+    assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
+    assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)
 
     classic(f"--model_dir={tmp_path}", "--steps=2")
-    assert training.reached_step(Recipe(), str(tmp_path)) == 6
+    assert checkpoints.reached_step(Recipe(), str(tmp_path)) == 6
     names = [name for name, _ in tf.train.list_variables(str(tmp_path))]
     assert sorted(names) == sorted(here.get_variable_names())
