@@ -38,7 +38,7 @@ eval: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
 
 recipes: $(VENV)/installed
-	@$(BIN)/python benchmarks/recipes.py
+	@$(BIN)/python benchmarks/recipes.py --seeds=$(or $(SEEDS),1)
 
 digits: $(VENV)/installed
 	@$(BIN)/python benchmarks/drawn_digits.py --model_dir=$(MODEL_DIR)
