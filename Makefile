@@ -3,7 +3,7 @@
 VENV ?= .venv
 RECIPE ?= estimator
 STEPS ?=
-MODEL_DIR ?= model_dir
+MODEL_DIR ?= model_dir$(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
 CONSTRAINTS ?=
 
 # The first Python 3.10 to 3.13 that really runs and can make virtual environments.
