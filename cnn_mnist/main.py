@@ -7,6 +7,7 @@ only evaluates.
 """
 
 import dataclasses
+import os
 import pathlib
 import signal
 import sys
@@ -89,12 +90,17 @@ def main(argv: list[str] | None = None) -> int:
         recipe = chosen_recipe()
         from cnn_mnist import commands  # not before the flags are known to be good
 
-        return commands.MODES[FLAGS.mode](recipe, commands.Options(**values_of(commands.Options)))
+        code = commands.MODES[FLAGS.mode](recipe, commands.Options(**values_of(commands.Options)))
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of stdout has gone: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
 
 
 def parse_flags(argv: list[str]) -> None:

@@ -141,6 +141,17 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
     assert re.fullmatch(r"error: --model_dir=model_dir: .* another network: .*\n", classic.stderr)
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+    command = [sys.executable, "-m", "cnn_mnist.main", "--mode=summary"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert (process.returncode, stderr) == (1, b"")
+
+
 def test_summary_prints_the_layers(cnn_mnist, tmp_path):
     result = cnn_mnist("--mode=summary", "--recipe=tfjs")
     assert (result.returncode, result.stderr) == (0, "")
