@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import estimator
+from cnn_mnist import estimator, recipes
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
 from cnn_mnist.input_fns import EVAL_BATCH_SIZE
@@ -58,7 +58,7 @@ class ValidationHook(estimator.SessionRunHook):
 
     On disk it leaves the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
     `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
-    the lowest loss) and its `score.json`.
+    the lowest loss), its `score.json` and `recipe.json`.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class ValidationHook(estimator.SessionRunHook):
             self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
             text = json.dumps({"global_step": int(step), **score}, indent=2)
             write_files(self._best, {SCORE: text.encode()})
+            recipes.write(self._recipe, str(self._best))
 
 
 def best_first(score: dict[str, float]) -> tuple[float, float]:

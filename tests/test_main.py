@@ -136,6 +136,8 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
     evaluated = cnn_mnist("--mode=eval", f"--data_dir={small_data_dir}")
     assert evaluated.returncode == 0, evaluated.stderr
     assert "on 67 images at step 3" in evaluated.stdout
+    best = cnn_mnist("--mode=eval", f"--data_dir={small_data_dir}", "--model_dir=model_dir/best")
+    assert "on 67 images at step 3" in best.stdout, best.stderr
     classic = cnn_mnist(*sizes, "--steps=5")
     assert (classic.returncode, classic.stdout) == (2, "")
     assert re.fullmatch(r"error: --model_dir=model_dir: .* another network: .*\n", classic.stderr)
