@@ -5,7 +5,7 @@ from typing import Any
 
 from cnn_mnist import estimator
 from cnn_mnist.dataset import Split
-from cnn_mnist.input_fns import eval_input_fn
+from cnn_mnist.input_fns import eval_input_fn, eval_steps
 from cnn_mnist.metrics import Report, Tally
 
 
@@ -36,5 +36,7 @@ def evaluate(classifier: Any, split: Split, class_names: Sequence[str]) -> tuple
       The report, and the global step of the checkpoint.
     """
     tally = Tally(class_names)
-    metrics = classifier.evaluate(eval_input_fn(split), hooks=[TallyHook(tally, split)])
+    hook = TallyHook(tally, split)
+    # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.
+    metrics = classifier.evaluate(eval_input_fn(split), steps=eval_steps(split), hooks=[hook])
     return tally.report(), int(metrics["global_step"])

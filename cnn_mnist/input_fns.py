@@ -53,9 +53,14 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
         return split.images[chosen], split.labels[chosen]
 
     def input_fn() -> Any:
-        return _batches(0, -(-len(split) // batch_size), batch)
+        return _batches(0, eval_steps(split, batch_size), batch)
 
     return input_fn
+
+
+def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
+    """How many batches `eval_input_fn` gives."""
+    return -(-len(split) // batch_size)
 
 
 def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
