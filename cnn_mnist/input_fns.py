@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from cnn_mnist.dataset import Split
 
-EVAL_BATCH_SIZE = 250  # the largest activation then takes 250 * 28 * 28 * 32 * 4 bytes = 25 MB
+EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
 
 
