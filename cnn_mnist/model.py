@@ -25,7 +25,7 @@ def cnn_model_fn(
       features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape
         `[B, 28, 28]`, `[B, 28, 28, 1]` or `[B, 784]`.
       labels: `int32 [B]`, 0 to 9; None in PREDICT.
-      mode: `tf.estimator.ModeKeys.TRAIN`, `EVAL` or `PREDICT`.
+      mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT` of the Estimator.
       params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
 
     Returns:
