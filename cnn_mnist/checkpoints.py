@@ -1,7 +1,5 @@
 """What is in a `model_dir`: the newest checkpoint, and whether its variables fit a recipe."""
 
-from pathlib import Path
-
 import tensorflow as tf
 
 from cnn_mnist import estimator
@@ -27,24 +25,27 @@ def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
     )
 
 
-def find(model_dir: str) -> str | None:
-    """The prefix of the newest checkpoint in a folder, or None; a checkpoint's prefix is itself."""
-    if Path(f"{model_dir}.index").is_file():
-        return model_dir
-    return tf.train.latest_checkpoint(model_dir)
-
-
 def newest(recipe: Recipe, model_dir: str) -> str:
-    """The prefix of the newest checkpoint, which fits the recipe.
+    """The prefix of the newest checkpoint in a folder, which fits the recipe.
 
     Raises:
       CheckpointError: if there is none, it cannot be read, or it is of another network.
     """
-    checkpoint = find(model_dir)
+    checkpoint = tf.train.latest_checkpoint(model_dir)
     if checkpoint is None:
         raise CheckpointError(
             f"--model_dir={model_dir}: holds no checkpoint; --mode=train makes one"
         )
+    check_fits(recipe, checkpoint)
+    return checkpoint
+
+
+def check_fits(recipe: Recipe, checkpoint: str) -> None:
+    """Checks the names and shapes of a checkpoint's variables.
+
+    Raises:
+      CheckpointError: if it cannot be read, or is of another network.
+    """
     try:
         found = dict(tf.train.list_variables(checkpoint))
     except READ_ERRORS as error:
@@ -53,10 +54,9 @@ def newest(recipe: Recipe, model_dir: str) -> str:
         if found.get(name) != shape:
             has = f"of the shape {found[name]}" if name in found else "missing"
             raise CheckpointError(
-                f"--model_dir={model_dir}: {checkpoint} is of another network: its variable "
+                f"--model_dir: {checkpoint} is of another network: its variable "
                 f"{name} is {has}, expected {shape}; name another folder"
             )
-    return checkpoint
 
 
 def reached_step(recipe: Recipe, model_dir: str) -> int:
@@ -65,7 +65,7 @@ def reached_step(recipe: Recipe, model_dir: str) -> int:
     Raises:
       CheckpointError: if it cannot be read or is of another network.
     """
-    if find(model_dir) is None:
+    if tf.train.latest_checkpoint(model_dir) is None:
         return 0
     return int(tf.train.load_variable(newest(recipe, model_dir), "global_step"))
 

@@ -5,7 +5,6 @@ TensorFlow is loaded only after everything that can be checked without it was fo
 
 import dataclasses
 import shlex
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +43,9 @@ def train(recipe: Recipe, options: Options) -> int:
     screen = console.start_tensorflow()
     code = _train(recipe, options, data, screen)
     if code == 0:
-        _print_places(recipe, options)
+        from cnn_mnist import checkpoints
+
+        _print_places(checkpoints.newest(recipe, options.model_dir), options)
     return code
 
 
@@ -144,7 +145,7 @@ def _train(recipe: Recipe, options: Options, data: dataset.Dataset, screen: Cons
 def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
     from cnn_mnist import checkpoints, curves, evaluation, report, training
 
-    checkpoints.newest(recipe, options.model_dir)
+    checkpoint = checkpoints.newest(recipe, options.model_dir)
     classifier = training.build_estimator(recipe, options.model_dir)
     scores, step = evaluation.evaluate(classifier, data.test, options.class_names)
     folder = Path(options.model_dir) / "report"
@@ -156,14 +157,11 @@ def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
         f"on {len(data.test):,} images at step {step:,}"
     )
     print(f"report        {folder / 'report.html'}")
-    _print_places(recipe, options)
+    _print_places(checkpoint, options)
     return 0
 
 
-def _print_places(recipe: Recipe, options: Options) -> None:
-    from cnn_mnist import checkpoints
-
-    print(f"checkpoints   {checkpoints.newest(recipe, options.model_dir)}")
+def _print_places(checkpoint: str, options: Options) -> None:
+    print(f"checkpoints   {checkpoint}")
     tensorboard = console.command("tensorboard")
     print(f"curves        {tensorboard} --logdir={shlex.quote(options.model_dir)}")
-    sys.stdout.flush()

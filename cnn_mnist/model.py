@@ -13,7 +13,7 @@ from cnn_mnist.recipes import Recipe, RecipeError
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
-IMAGE_SHAPES = ([28, 28], [28, 28, 1], [784])
+IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
 def cnn_model_fn(
@@ -87,7 +87,7 @@ def optimizer(recipe: Recipe) -> Any:
 def scaled_images(x: Any) -> Any:
     """The feature "x" as the networks take it: `float32 [B, 28, 28, 1]`, 0 to 1."""
     shape = tf.TensorShape(x.shape)
-    if shape.rank is None or shape[1:].as_list() not in IMAGE_SHAPES:
+    if shape.rank is None or tuple(shape[1:]) not in IMAGE_SHAPES:
         raise ValueError(
             f"features['x'] has the shape {shape}, expected [batch] and one of {IMAGE_SHAPES}"
         )

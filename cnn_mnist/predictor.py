@@ -3,6 +3,7 @@
 Shapes are written with these axes: B batch, K classes.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, recipes
 from cnn_mnist.dataset import IMAGE_SHAPE, NUM_CLASSES
-from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.model import IMAGE_SHAPES, cnn_model_fn
 from cnn_mnist.recipes import Recipe
 
-IMAGE_SHAPES = (IMAGE_SHAPE, (*IMAGE_SHAPE, 1), (IMAGE_SHAPE[0] * IMAGE_SHAPE[1],))
 CHUNK = 200  # images a run of the graph: the fastest of 10 to 1000; activations take 20 MB
 
 
@@ -43,7 +43,11 @@ class Predictor:
           CheckpointError: there is none, it cannot be read, or it is of another network.
         """
         recipe = recipe or recipes.read(model_dir) or recipes.RECIPES["estimator"]
-        self.checkpoint = checkpoints.newest(recipe, model_dir)
+        if Path(f"{model_dir}.index").is_file():
+            self.checkpoint = model_dir
+            checkpoints.check_fits(recipe, model_dir)
+        else:
+            self.checkpoint = checkpoints.newest(recipe, model_dir)
         with tf.Graph().as_default():
             with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
                 graphs = {dtype: _predictions(dtype, recipe) for dtype in ("uint8", "float32")}

@@ -13,9 +13,8 @@ from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.validation import ValidationHook
 
-SUMMARY_STEPS = (
-    100  # the Estimator's default; a recipe that looks more often also writes more often
-)
+# The Estimator's default; a recipe that validates more often also writes more often.
+SUMMARY_STEPS = 100
 
 
 def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int = 1000) -> Any:

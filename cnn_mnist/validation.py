@@ -54,7 +54,10 @@ class Scorer:
 
 
 class ValidationHook(estimator.SessionRunHook):
-    """Scores the validation images every so many steps, and at the end.
+    """Scores the validation images every so many steps, and when the last step is reached.
+
+    A run that is interrupted is scored where it would have been anyway, and nowhere else: so the
+    best checkpoint does not depend on interruptions.
 
     On disk it leaves the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
     `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
@@ -90,7 +93,7 @@ class ValidationHook(estimator.SessionRunHook):
             self._score(run_context.session)
 
     def end(self, session: Any) -> None:
-        if self._last_scored != self._steps_done:
+        if self._steps_done >= self._recipe.steps and self._last_scored != self._steps_done:
             self._score(session)
 
     def _score(self, session: Any) -> None:

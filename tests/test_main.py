@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from cnn_mnist import commands, main
 from conftest import ROOT
 
 
@@ -56,6 +57,21 @@ def test_a_wrong_flag_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path, fl
     assert result.stdout == ""
     assert re.fullmatch(rf"error: [^\n]*{message}[^\n]*\n", result.stderr)
     assert files_below(tmp_path) == ["a_file"]
+
+
+def test_every_mode_has_its_command():
+    assert set(main.MODES) == set(commands.MODES)
+
+
+def test_a_checkpoint_is_not_a_model_dir(cnn_mnist, small_data_dir, tmp_path):
+    flags = [f"--data_dir={small_data_dir}", "--validation_size=0", "--train_size=0"]
+    trained = cnn_mnist(*flags, "--recipe=tfjs", "--steps=2", "--mode=train")
+    assert trained.returncode == 0, trained.stderr
+    for mode in ("eval", "export"):
+        place = "--model_dir=model_dir/model.ckpt-2"
+        result = cnn_mnist(*flags, "--recipe=tfjs", f"--mode={mode}", place, "--export_dir=out")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert re.fullmatch(r"error: --model_dir=\S*-2: holds no [^\n]*\n", result.stderr)
 
 
 def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
@@ -140,7 +156,7 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
     assert "on 67 images at step 3" in best.stdout, best.stderr
     classic = cnn_mnist(*sizes, "--steps=5")
     assert (classic.returncode, classic.stdout) == (2, "")
-    assert re.fullmatch(r"error: --model_dir=model_dir: .* another network: .*\n", classic.stderr)
+    assert re.fullmatch(r"error: --model_dir: model_dir/.* another network: .*\n", classic.stderr)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):

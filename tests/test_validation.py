@@ -87,6 +87,15 @@ def test_a_resumed_run_ends_with_the_same_best(small, trained, tmp_path):
     assert {step: curves[step] for step in (5, 10, 15, 20, 23)} == whole
 
 
+def test_an_interrupted_run_is_not_scored_where_it_stopped(small, tmp_path):
+    shown = []
+    classifier = training.build_estimator(RECIPE, str(tmp_path))
+    hook = validation.ValidationHook(RECIPE, small.validation, str(tmp_path), shown.append)
+    input_fn = training.train_input_fn(small.train, RECIPE.batch_size, RECIPE.seed)
+    classifier.train(input_fn, hooks=[hook], max_steps=8)  # of RECIPE.steps, 23
+    assert [line.split(":")[0] for line in shown] == ["step 5"]
+
+
 def test_validating_does_not_change_what_is_trained(small, trained, tmp_path):
     without, lines = train(Recipe(**{**RECIPE.params(), "eval_every_steps": 0}), small, tmp_path)
     assert lines == []
