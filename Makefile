@@ -17,7 +17,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard test lint recipes digits bench-classic clean
+.PHONY: help train eval tensorboard test lint recipes digits stress bench-classic clean
 
 help:
 	@echo "make train          install, train, report (STEPS=300 for a short run, RECIPE=tfjs for another)"
@@ -26,6 +26,7 @@ help:
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
 	@echo "make test           run the tests"
+	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types"
 	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
 	@echo "make clean          delete what was trained and installed"
@@ -48,6 +49,9 @@ tensorboard: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	@$(BIN)/python -m pytest
+
+stress: $(VENV)/installed-test
+	@$(BIN)/python -m stress
 
 lint: $(VENV)/installed-lint
 	@$(BIN)/ruff check .

@@ -1,0 +1,69 @@
+"""`make stress`: runs the stress tests and prints one table: test, tried, held, seconds."""
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from stress.tally import Tally
+
+SHOWN_FAILURES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class StressTest:
+    """One row of the table.
+
+    Attributes:
+      title: what is done, in words.
+      run: (how many tries, seed of the random choices, an empty folder) -> tally.
+      full: tries in `make stress`.
+      quick: tries in `make test`.
+    """
+
+    title: str
+    run: Callable[[int, int, Path], Tally]
+    full: int
+    quick: int
+
+
+TESTS: dict[str, StressTest] = {}
+
+
+def main() -> int:
+    """Returns 0 if everything held, 1 if not."""
+    parser = argparse.ArgumentParser(prog="python -m stress", description=__doc__)
+    parser.add_argument("only", nargs="*", help=f"some of: {', '.join(TESTS)}; left out: all")
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default: 0)")
+    parser.add_argument("--tries", type=int, help="instead of each test's own number")
+    arguments = parser.parse_args()
+    unknown = set(arguments.only) - set(TESTS)
+    if unknown:
+        parser.error(f"{', '.join(sorted(unknown))}: expected some of {', '.join(TESTS)}")
+
+    table = Table("test", title="Stress")
+    for heading in ("tried", "held", "seconds"):
+        table.add_column(heading, justify="right")
+    broken = []
+    for name in arguments.only or TESTS:
+        test = TESTS[name]
+        print(f"{name}: {test.title}", file=sys.stderr, flush=True)
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="cnn_mnist_stress_") as folder:
+            tally = test.run(arguments.tries or test.full, arguments.seed, Path(folder))
+        seconds = time.monotonic() - start
+        table.add_row(test.title, f"{tally.tried:,}", f"{tally.held:,}", f"{seconds:.0f}")
+        broken += [f"{name}: {line}" for line in tally.broken[:SHOWN_FAILURES]]
+    Console().print(table)
+    print(*broken, sep="\n", end="\n" if broken else "")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
