@@ -92,9 +92,19 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
 def glorot_uniform(shape: list[int], key: Any) -> Any:
     """Uniform within `+-sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010, "Xavier").
 
-    The default of `tf.layers` and of Keras.
+    What layers start from unless told otherwise, as in Keras.
     """
     limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
+    return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
+
+
+def lecun_uniform(shape: list[int], key: Any) -> Any:
+    """Uniform within `+-sqrt(3 / fan_in)`, which keeps the variance of the inputs.
+
+    The default of `get_variable`, and so of `tf.layers`, when the layers tutorial was published
+    (`uniform_unit_scaling_initializer`); later releases of TensorFlow start from `glorot_uniform`.
+    """
+    limit = math.sqrt(3 / math.prod(shape[:-1]))
     return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
 
 

@@ -24,6 +24,7 @@ from cnn_mnist.layers import (
     dense,
     dropout,
     flatten,
+    lecun_uniform,
     max_pool_relu,
     unit_columns,
     variance_scaling,
@@ -32,14 +33,15 @@ from cnn_mnist.layers import (
 
 def cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     """The classic convolutional network of the layers tutorial: 3,274,634 parameters."""
-    net = conv2d(images, "conv2d", filters=32, kernel_size=5, seed=seed)  # [B, 28, 28, 32]
+    start: dict[str, Any] = {"initializer": lecun_uniform, "seed": seed}
+    net = conv2d(images, "conv2d", filters=32, kernel_size=5, **start)  # [B, 28, 28, 32]
     net = max_pool_relu(net, "max_pool")  # [B, 14, 14, 32]
-    net = conv2d(net, "conv2d_1", filters=64, kernel_size=5, seed=seed)  # [B, 14, 14, 64]
+    net = conv2d(net, "conv2d_1", filters=64, kernel_size=5, **start)  # [B, 14, 14, 64]
     net = max_pool_relu(net, "max_pool_1")  # [B, 7, 7, 64]
     net = flatten(net)  # [B, 3136]
-    net = tf.nn.relu(dense(net, "dense", units=1024, seed=seed))  # [B, 1024]
+    net = tf.nn.relu(dense(net, "dense", units=1024, **start))  # [B, 1024]
     net = dropout(net, dropout_rate, training=training, seed=seed)
-    return dense(net, "dense_1", units=NUM_CLASSES, seed=seed)  # [B, K]
+    return dense(net, "dense_1", units=NUM_CLASSES, **start)  # [B, K]
 
 
 def tfjs(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:

@@ -28,12 +28,16 @@ def test_random_streams_of_all_seeds_and_purposes_are_valid_int64():
             assert layers.random_stream(seed, name) % 2**32 == seed
 
 
-def test_glorot_uniform_fills_its_range_evenly():
-    for shape, limit in (
-        ([5, 5, 3, 64], math.sqrt(6 / (25 * 67))),
-        ([300, 70], math.sqrt(6 / 370)),
-    ):
-        value = value_of(lambda shape=shape: layers.glorot_uniform(shape, tf.constant([7, 0])))
+@pytest.mark.parametrize(
+    ("initializer", "convolution", "matrix"),
+    [
+        (layers.glorot_uniform, math.sqrt(6 / (25 * 67)), math.sqrt(6 / 370)),
+        (layers.lecun_uniform, math.sqrt(3 / 75), 0.1),
+    ],
+)
+def test_uniform_initial_weights_fill_their_range_evenly(initializer, convolution, matrix):
+    for shape, limit in (([5, 5, 3, 64], convolution), ([300, 70], matrix)):
+        value = value_of(lambda shape=shape: initializer(shape, tf.constant([7, 0])))
         assert value.shape == tuple(shape) and value.dtype == np.float32
         assert 0.999 * limit < value.max() <= limit and -limit <= value.min() < -0.999 * limit
         assert value.std() == pytest.approx(limit / math.sqrt(3), rel=0.03)

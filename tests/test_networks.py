@@ -158,7 +158,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [("cnn", "uniform"), ("keras_mlp", "uniform"), ("core_mlp", "uniform"), ("tfjs", "normal")],
+    [("cnn", "lecun"), ("keras_mlp", "glorot"), ("core_mlp", "glorot"), ("tfjs", "normal")],
 )
 def test_initial_weights_are_those_of_the_tutorial(name, start):
     for variable, value in Built(name).values.items():
@@ -166,11 +166,11 @@ def test_initial_weights_are_those_of_the_tutorial(name, start):
             continue
         *field, fan_in, fan_out = value.shape
         fan_in, fan_out = math.prod(field) * fan_in, math.prod(field) * fan_out
-        if start == "uniform":
-            limit = math.sqrt(6 / (fan_in + fan_out))
-            deviation = limit / math.sqrt(3)
-        else:
+        if start == "normal":
             limit, deviation = 2 / math.sqrt(fan_in), 0.8796 / math.sqrt(fan_in)
+        else:
+            limit = math.sqrt(3 / fan_in if start == "lecun" else 6 / (fan_in + fan_out))
+            deviation = limit / math.sqrt(3)
         assert np.abs(value).max() <= limit
         # The relative error of a deviation from n samples, three times over.
         assert value.std() == pytest.approx(deviation, rel=3 / math.sqrt(2 * value.size))
