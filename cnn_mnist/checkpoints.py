@@ -1,37 +1,51 @@
-"""What is in a `model_dir`: the newest checkpoint, and whether its variables fit a recipe."""
+"""What is in a `model_dir`: the newest whole checkpoint, and whether its variables fit a recipe.
+
+What counts are the checkpoints' own files. The file `checkpoint`, which names the newest to
+TensorFlow's readers, is corrected where it disagrees with them.
+"""
+
+import logging
+import re
+import shutil
+from pathlib import Path
 
 import tensorflow as tf
 
-from cnn_mnist import estimator
+from cnn_mnist import estimator, saver
 from cnn_mnist.errors import InputError
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.saver import READ_ERRORS
+
+BEST = "best"  # the folder of the best checkpoint, below the model_dir
+
+# Files that a killed run leaves half-written: of `files.write_files`, and of TensorFlow's own.
+LEFTOVER = re.compile(r"\..+\.\d+\.part|(graph\.pbtxt|checkpoint)\.tmp[0-9a-f]{32}")
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointError(InputError):
     """A checkpoint that is missing, unreadable or of another network."""
 
 
-# TensorFlow's reader raises Python's own errors for some states of a damaged file.
-READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError)
-
-
 def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
     """What to raise instead of one of `READ_ERRORS`."""
-    reason = " ".join(str(error).split())
     return CheckpointError(
-        f"--model_dir: {checkpoint} cannot be read: {reason:.200}; "
+        f"--model_dir: {checkpoint} cannot be read: {_reason(error)}; "
         "name another folder or an older checkpoint in it"
     )
 
 
 def newest(recipe: Recipe, model_dir: str) -> str:
-    """The prefix of the newest checkpoint in a folder, which fits the recipe.
+    """The prefix of the newest whole checkpoint in a folder, which fits the recipe.
+
+    Newer ones that are damaged are told in the log.
 
     Raises:
-      CheckpointError: if there is none, it cannot be read, or it is of another network.
+      CheckpointError: there is none, none is whole, or it is of another network.
     """
-    checkpoint = tf.train.latest_checkpoint(model_dir)
+    checkpoint = newest_whole(model_dir)
     if checkpoint is None:
         raise CheckpointError(
             f"--model_dir={model_dir}: holds no checkpoint; --mode=train makes one"
@@ -40,8 +54,73 @@ def newest(recipe: Recipe, model_dir: str) -> str:
     return checkpoint
 
 
-def check_fits(recipe: Recipe, checkpoint: str) -> None:
+def newest_whole(model_dir: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder that can be read to its last byte.
+
+    Returns:
+      The prefix; None if there is no checkpoint at all.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none is whole.
+    """
+    candidates = _candidates(Path(model_dir))
+    for checkpoint in candidates:
+        try:
+            saver.read(checkpoint)
+        except READ_ERRORS as error:
+            log.warning("%s is damaged and is passed over: %s", checkpoint, _reason(error))
+        else:
+            return str(checkpoint)
+    if candidates:
+        raise CheckpointError(
+            f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read, the "
+            f"newest is {candidates[0]}; bring back one that is whole, or name another --model_dir"
+        )
+    return None
+
+
+def resume(recipe: Recipe, model_dir: str) -> int:
+    """Makes a folder ready to train in: the Estimator will go on from its newest whole checkpoint.
+
+    Deletes what a killed run left half-written. To be called by the one trainer of the folder.
+
+    Returns:
+      The global step of that checkpoint; 0 if there is none.
+
+    Raises:
+      CheckpointError: there are checkpoints and none can be used.
+    """
+    folder = Path(model_dir)
+    checkpoint = newest_whole(model_dir)
+    if checkpoint is not None:
+        check_fits(recipe, checkpoint, training=True)
+    for place in (folder, folder / BEST):
+        if place.is_dir():
+            _delete_leftovers(place)
+    if checkpoint is None:
+        return 0
+    if tf.train.latest_checkpoint(model_dir) != checkpoint:
+        saver.write_state(folder, int(checkpoint.rpartition("-")[2]))
+    return step_of(checkpoint)
+
+
+def step_of(checkpoint: str) -> int:
+    """The global step that a checkpoint was saved at.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    try:
+        return int(tf.train.load_variable(checkpoint, "global_step"))
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+
+
+def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
     """Checks the names and shapes of a checkpoint's variables.
+
+    Args:
+      training: whether it must hold the optimizer's variables too.
 
     Raises:
       CheckpointError: if it cannot be read, or is of another network.
@@ -50,7 +129,7 @@ def check_fits(recipe: Recipe, checkpoint: str) -> None:
         found = dict(tf.train.list_variables(checkpoint))
     except READ_ERRORS as error:
         raise unreadable(checkpoint, error) from error
-    for name, shape in variable_shapes(recipe).items():
+    for name, shape in variable_shapes(recipe, training=training).items():
         if found.get(name) != shape:
             has = f"of the shape {found[name]}" if name in found else "missing"
             raise CheckpointError(
@@ -59,21 +138,54 @@ def check_fits(recipe: Recipe, checkpoint: str) -> None:
             )
 
 
-def reached_step(recipe: Recipe, model_dir: str) -> int:
-    """The global step of the newest checkpoint; 0 if there is none.
+def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
+    """Names and shapes of the variables in a checkpoint of the recipe.
 
-    Raises:
-      CheckpointError: if it cannot be read or is of another network.
+    Args:
+      training: whether to name the optimizer's variables too.
     """
-    if tf.train.latest_checkpoint(model_dir) is None:
-        return 0
-    return int(tf.train.load_variable(newest(recipe, model_dir), "global_step"))
-
-
-def variable_shapes(recipe: Recipe) -> dict[str, list[int]]:
-    """Names and shapes of the variables in a checkpoint of the recipe, without the optimizer's."""
+    mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
     with tf.Graph().as_default():
         tf.compat.v1.train.get_or_create_global_step()
         image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
-        cnn_model_fn(image, None, estimator.ModeKeys.PREDICT, recipe.params())
+        labels = tf.compat.v1.placeholder(tf.int32, [None]) if training else None
+        cnn_model_fn(image, labels, mode, recipe.params())
         return {v.op.name: v.shape.as_list() for v in tf.compat.v1.global_variables()}
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """The prefixes of all checkpoints that are, or should be, in a folder; the newest first.
+
+    Files without their `.index` are of a checkpoint that has lost it, unless it lies in the folder
+    of a save that was cut short: then there never was such a checkpoint.
+    """
+    files = saver.files_of(folder)
+    unpublished = set(saver.files_of(folder / saver.PART)) - set(saver.steps(folder))
+    steps = sorted(set(files) - unpublished, reverse=True)
+    if steps:
+        return [folder / f"model.ckpt-{step}" for step in steps]
+    if not (folder / saver.STATE).exists():
+        return []
+    # Checkpoints of another name, or none where there should be one.
+    return [Path(_named_by_state(folder) or folder / "model.ckpt")]
+
+
+def _named_by_state(folder: Path) -> str | None:
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except READ_ERRORS:
+        return None
+    return state.model_checkpoint_path if state else None
+
+
+def _delete_leftovers(folder: Path) -> None:
+    shutil.rmtree(folder / saver.PART, ignore_errors=True)
+    for path in folder.iterdir():
+        if LEFTOVER.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for step in set(saver.files_of(folder)) - set(saver.steps(folder)):
+        saver.delete(folder, step)
+
+
+def _reason(error: Exception) -> str:
+    return f"{' '.join(str(getattr(error, 'message', error)).split()):.200}"

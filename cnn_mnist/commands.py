@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cnn_mnist import console, dataset, files, recipes
+from cnn_mnist import console, dataset, files, lock, record
 from cnn_mnist.recipes import Recipe
 
 
@@ -32,16 +32,14 @@ class Options:
 def train_and_eval(recipe: Recipe, options: Options) -> int:
     """Trains what is left of the steps, then reports on the test images."""
     data = _load(recipe, options)
-    screen = console.start_tensorflow()
-    code = _train(recipe, options, data, screen)
+    code = _train(recipe, options, data)
     return code or _report(recipe, options, data)
 
 
 def train(recipe: Recipe, options: Options) -> int:
     """Trains what is left of the steps."""
     data = _load(recipe, options)
-    screen = console.start_tensorflow()
-    code = _train(recipe, options, data, screen)
+    code = _train(recipe, options, data)
     if code == 0:
         from cnn_mnist import checkpoints
 
@@ -119,22 +117,32 @@ def _load(recipe: Recipe, options: Options) -> dataset.Dataset:
     return dataset.load(options.data_dir, recipe.validation_size, recipe.train_size)
 
 
-def _train(recipe: Recipe, options: Options, data: dataset.Dataset, screen: Console) -> int:
+def _train(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
+    what, model_dir = record.of(recipe, data), options.model_dir
+    record.check(what, model_dir)
+    with lock.held(model_dir):
+        screen = console.start_tensorflow()
+        return _train_alone(what, options, data, screen)
+
+
+def _train_alone(
+    what: record.Record, options: Options, data: dataset.Dataset, screen: Console
+) -> int:
     from cnn_mnist import checkpoints, training
 
-    model_dir = options.model_dir
-    first_step = checkpoints.reached_step(recipe, model_dir)
+    recipe, model_dir = what.recipe, options.model_dir
+    first_step = checkpoints.resume(recipe, model_dir)
+    record.write(what, model_dir)
     if first_step >= recipe.steps:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
         return 0
     origin = f"resuming at step {first_step:,}" if first_step else "starting"
     print(f"{origin}: {len(data.train):,} training images, {recipe.steps:,} steps", flush=True)
-    recipes.write(recipe, model_dir)
     classifier = training.build_estimator(recipe, model_dir, options.save_checkpoints_steps)
     start = time.monotonic()
-    received = training.train(classifier, recipe, data, screen, options.log_every_n_iter)
+    received = training.train(classifier, what, data, screen, options.log_every_n_iter)
     seconds = time.monotonic() - start
-    last_step = checkpoints.reached_step(recipe, model_dir)
+    last_step = checkpoints.step_of(checkpoints.newest(recipe, model_dir))
     if received is not None:
         print(f"{received.name}: saved at step {last_step:,}; the same command resumes there")
         return 128 + received
@@ -147,7 +155,7 @@ def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
 
     checkpoint = checkpoints.newest(recipe, options.model_dir)
     classifier = training.build_estimator(recipe, options.model_dir)
-    scores, step = evaluation.evaluate(classifier, data.test, options.class_names)
+    scores, step = evaluation.evaluate(classifier, data.test, options.class_names, checkpoint)
     folder = Path(options.model_dir) / "report"
     pictures = report.write(scores, curves.read_curves(options.model_dir), folder)
     report.to_tensorboard(pictures, folder, step)

@@ -126,6 +126,16 @@ def load(
     )
 
 
+def digest(data: Dataset) -> str:
+    """The sha256 of what a training run reads: images and labels, for training and validation."""
+    content = hashlib.sha256()
+    for split in (data.train, data.validation):
+        content.update(f"{len(split)}:".encode())
+        for values in (split.images, split.labels.astype("<i4")):
+            content.update(np.ascontiguousarray(values).data)
+    return content.hexdigest()
+
+
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     """Reads one IDX file, plain or gzip (told by its first two bytes, not by its name).
 

@@ -27,8 +27,10 @@ class TallyHook(estimator.SessionRunHook):
         self._done = batch.stop
 
 
-def evaluate(classifier: Any, split: Split, class_names: Sequence[str]) -> tuple[Report, int]:
-    """Scores the newest checkpoint in one pass over `split`.
+def evaluate(
+    classifier: Any, split: Split, class_names: Sequence[str], checkpoint: str | None = None
+) -> tuple[Report, int]:
+    """Scores a checkpoint, by default the newest, in one pass over `split`.
 
     On disk it adds a point to the curves in `model_dir/eval`.
 
@@ -38,5 +40,7 @@ def evaluate(classifier: Any, split: Split, class_names: Sequence[str]) -> tuple
     tally = Tally(class_names)
     hook = TallyHook(tally, split)
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.
-    metrics = classifier.evaluate(eval_input_fn(split), steps=eval_steps(split), hooks=[hook])
+    metrics = classifier.evaluate(
+        eval_input_fn(split), eval_steps(split), hooks=[hook], checkpoint_path=checkpoint
+    )
     return tally.report(), int(metrics["global_step"])

@@ -30,11 +30,25 @@ def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> lis
                 os.fsync(file.fileno())
         for temporary, path in moves.items():
             temporary.replace(path)
+        sync(folder)
     except BaseException:
         for temporary in moves:
             temporary.unlink(missing_ok=True)
         raise
     return list(moves.values())
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Forces a file's content, or a folder's list of names, onto the disk.
+
+    Raises:
+      OSError: that cannot be done; a full disk.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_free(export_dir: str) -> None:

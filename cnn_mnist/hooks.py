@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from cnn_mnist import estimator
+from cnn_mnist.model import GRADIENTS
+from cnn_mnist.saver import non_finite
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -104,6 +106,41 @@ class ProgressHook(estimator.SessionRunHook):
 class _StepsPerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
+
+
+class FiniteGuard(estimator.SessionRunHook):
+    """Ends training at the step that brings NaN or infinity, before anything is saved.
+
+    It looks at the loss and, by their sums of squares, at every gradient and variable, in every
+    step: each of them can be the first to go, and a ReLU or a maximum may hide it from the others.
+    Must come before the hook that saves.
+
+    Raises:
+      NonFiniteError: from the training; it names the step and what is not finite.
+    """
+
+    def begin(self) -> None:
+        variables = tf.compat.v1.trainable_variables()
+        gradients = tf.compat.v1.get_collection(GRADIENTS)
+        self._names = [f"the gradient of {v.op.name}" for v in variables]
+        self._names += [v.op.name for v in variables]
+        self._loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
+        self._squares = tf.stack([tf.nn.l2_loss(value) for value in (*gradients, *variables)])
+        self._step = tf.compat.v1.train.get_global_step()
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._steps_done = int(session.run(self._step))
+
+    def before_run(self, run_context: Any) -> Any:
+        return estimator.SessionRunArgs([self._loss, self._squares])
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._steps_done += 1
+        loss, squares = run_values.results
+        if not (np.isfinite(loss) and np.isfinite(squares).all()):
+            names = [n for n, s in zip(self._names, squares, strict=True) if not np.isfinite(s)]
+            what = ", ".join([f"the loss ({loss})"] * (not np.isfinite(loss)) + names)
+            raise non_finite(f"step {self._steps_done:,}", what)
 
 
 class StopOnSignal(estimator.SessionRunHook):

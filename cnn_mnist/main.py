@@ -15,9 +15,9 @@ from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import recipes
-from cnn_mnist.errors import InputError
+from cnn_mnist.errors import InputError, RunError
 from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
+from cnn_mnist.signals import sigterm_exits
 
 FLAGS = flags.FLAGS
 TRAINING_MODES = ("train_and_eval", "train")
@@ -86,20 +86,28 @@ def main(argv: list[str] | None = None) -> int:
     130: ended by SIGTERM or Ctrl-C.
     """
     try:
-        parse_flags(sys.argv if argv is None else argv)
-        recipe = chosen_recipe()
-        from cnn_mnist import commands  # not before the flags are known to be good
+        with sigterm_exits():
+            parse_flags(sys.argv if argv is None else argv)
+            recipe = chosen_recipe()
+            from cnn_mnist import commands  # not before the flags are known to be good
 
-        code = commands.MODES[FLAGS.mode](recipe, commands.Options(**values_of(commands.Options)))
-        sys.stdout.flush()
-        return code
+            options = commands.Options(**values_of(commands.Options))
+            code = commands.MODES[FLAGS.mode](recipe, options)
+            sys.stdout.flush()
+            return code
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of stdout has gone: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"error: {error.filename or '--model_dir'}: {error.strerror}", file=sys.stderr)
         return 1
 
 
@@ -135,10 +143,12 @@ def parse_flags(argv: list[str]) -> None:
 
 def chosen_recipe() -> Recipe:
     """The recipe that the flags name, with the fields that they replace."""
-    recorded = None if FLAGS.mode in TRAINING_MODES else recipes.read(FLAGS.model_dir)
     recipe = RECIPES[FLAGS.recipe or "estimator"]
-    if recorded is not None and FLAGS.recipe is None:
-        recipe = recorded
+    if FLAGS.recipe is None and FLAGS.mode not in TRAINING_MODES:
+        from cnn_mnist import record
+
+        there = record.read(FLAGS.model_dir)
+        recipe = there.recipe if there else recipe
     given = {name: value for name, value in values_of(Recipe).items() if value is not None}
     return dataclasses.replace(recipe, **given)
 

@@ -13,6 +13,7 @@ from cnn_mnist.recipes import Recipe, RecipeError
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
+GRADIENTS = "gradients"  # a collection: of the loss, by each of the trainable variables
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
@@ -63,7 +64,11 @@ def cnn_model_fn(
         right = tf.equal(tf.cast(labels, tf.int64), predictions["classes"])  # [B]
         tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
         step = tf.compat.v1.train.get_or_create_global_step()
-        train_op = optimizer(recipe).minimize(loss, step)
+        descent = optimizer(recipe)
+        gradients = descent.compute_gradients(loss)
+        for gradient, _ in gradients:
+            tf.compat.v1.add_to_collection(GRADIENTS, gradient)
+        train_op = descent.apply_gradients(gradients, step)
         return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     metrics = {

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator, recipes
+from cnn_mnist import checkpoints, estimator, record
 from cnn_mnist.dataset import IMAGE_SHAPE, NUM_CLASSES
 from cnn_mnist.model import IMAGE_SHAPES, cnn_model_fn
-from cnn_mnist.recipes import Recipe
+from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist.saver import READ_ERRORS
 
 CHUNK = 200  # images a run of the graph: the fastest of 10 to 1000; activations take 20 MB
 
@@ -42,7 +43,9 @@ class Predictor:
         Raises:
           CheckpointError: there is none, it cannot be read, or it is of another network.
         """
-        recipe = recipe or recipes.read(model_dir) or recipes.RECIPES["estimator"]
+        if recipe is None:
+            there = record.read(model_dir)
+            recipe = there.recipe if there else RECIPES["estimator"]
         if Path(f"{model_dir}.index").is_file():
             self.checkpoint = model_dir
             checkpoints.check_fits(recipe, model_dir)
@@ -111,9 +114,9 @@ def restore(session: Any, checkpoint: str) -> int:
     """
     try:
         tf.compat.v1.train.Saver().restore(session, checkpoint)
-        return int(tf.train.load_variable(checkpoint, "global_step"))
-    except checkpoints.READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise checkpoints.unreadable(checkpoint, error) from error
+    return checkpoints.step_of(checkpoint)
 
 
 def _predictions(dtype: str, recipe: Recipe) -> tuple[Any, Any]:

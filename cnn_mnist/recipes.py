@@ -1,16 +1,12 @@
 """Named sets of hyper-parameters: what is trained, and how."""
 
 import dataclasses
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 from cnn_mnist.errors import InputError
-from cnn_mnist.files import write_files
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
-FILE = "recipe.json"  # in a model_dir: what was trained there
 
 
 class RecipeError(InputError):
@@ -112,28 +108,3 @@ RECIPES = {
         eval_every_steps=391,
     ),
 }
-
-
-def write(recipe: Recipe, model_dir: str) -> None:
-    """Notes in `model_dir` what is trained there."""
-    text = json.dumps(recipe.params(), indent=2) + "\n"
-    write_files(model_dir, {FILE: text.encode()})
-
-
-def read(model_dir: str) -> Recipe | None:
-    """What was trained in `model_dir`; None if nothing is noted there.
-
-    Raises:
-      RecipeError: if the note cannot be read.
-    """
-    path = Path(model_dir) / FILE
-    try:
-        return Recipe(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(
-            f"{path}: expected the fields of a recipe, found: {reason}; delete it or name the "
-            "network with --recipe"
-        ) from None

@@ -4,6 +4,7 @@ import contextlib
 import signal
 from typing import Any
 
+import tensorflow as tf
 from rich.console import Console
 
 from cnn_mnist import estimator, hooks
@@ -11,6 +12,8 @@ from cnn_mnist.dataset import Dataset
 from cnn_mnist.input_fns import train_input_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.record import Record
+from cnn_mnist.saver import Saver
 from cnn_mnist.validation import ValidationHook
 
 # The Estimator's default; a recipe that validates more often also writes more often.
@@ -30,26 +33,42 @@ def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int 
         save_checkpoints_steps=save_checkpoints_steps,
         save_summary_steps=min(SUMMARY_STEPS, recipe.eval_every_steps or SUMMARY_STEPS),
     )
-    return estimator.Estimator(cnn_model_fn, config=config, params=recipe.params())
+    return estimator.Estimator(_model_fn, config=config, params=recipe.params())
+
+
+def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any) -> Any:
+    """`cnn_model_fn`, saved by a `Saver`."""
+    spec = cnn_model_fn(features, labels, mode, params)
+    if mode == estimator.ModeKeys.TRAIN:
+        begins_from = tf.train.latest_checkpoint(config.model_dir)
+        saver = Saver(on_disk=begins_from, sharded=True, defer_build=True)
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
+    return spec
 
 
 def train(
-    classifier: Any, recipe: Recipe, data: Dataset, screen: Console, log_every_n_iter: int
+    classifier: Any, record: Record, data: Dataset, screen: Console, log_every_n_iter: int
 ) -> signal.Signals | None:
     """Trains until `global_step` reaches `recipe.steps`, or until SIGTERM or Ctrl-C.
 
     Args:
       classifier: an Estimator of `build_estimator`.
+      record: what is trained.
       data: its test images are not touched.
       screen: where the progress is shown.
       log_every_n_iter: steps between two lines on `softmax_tensor`; 0 for none.
 
     Returns:
       The signal that ended the training, or None.
+
+    Raises:
+      NonFiniteError: NaN or infinity turned up.
+      SaveError: a checkpoint cannot be written.
     """
+    recipe, model_dir = record.recipe, classifier.model_dir
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal())
-        session_hooks: list[Any] = [stop]
+        session_hooks: list[Any] = [stop, hooks.FiniteGuard()]
         note = hooks.no_note
         if screen.is_terminal:
             progress = hooks.ProgressHook(recipe.steps, screen)
@@ -59,8 +78,12 @@ def train(
         if log_every_n_iter:
             session_hooks.append(hooks.softmax_logging_hook(log_every_n_iter, note))
         if len(data.validation) and recipe.eval_every_steps:
-            model_dir = classifier.model_dir
-            session_hooks.append(ValidationHook(recipe, data.validation, model_dir, screen.print))
+            session_hooks.append(ValidationHook(record, data.validation, model_dir, screen.print))
+        # The last, so that what was scored before a run is killed is scored again after it resumes.
+        save_steps = classifier.config.save_checkpoints_steps
+        session_hooks.append(
+            tf.compat.v1.train.CheckpointSaverHook(model_dir, save_steps=save_steps)
+        )
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
     return stop.received

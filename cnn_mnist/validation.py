@@ -1,22 +1,26 @@
 """Scores the validation images while training goes on, and keeps the best checkpoint."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import estimator, recipes
+from cnn_mnist import estimator, record, saver
+from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
 from cnn_mnist.input_fns import EVAL_BATCH_SIZE
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.record import Record
 
 CURVES = "eval_validation"  # where TensorBoard finds them, below the model_dir
-BEST = "best"  # where the best checkpoint is, below the model_dir
 SCORE = "score.json"  # beside it
+
+log = logging.getLogger(__name__)
 
 
 class Scorer:
@@ -66,12 +70,13 @@ class ValidationHook(estimator.SessionRunHook):
 
     def __init__(
         self,
-        recipe: Recipe,
+        what: Record,
         split: Split,
         model_dir: str,
         show: Callable[[str], None],
     ) -> None:
-        self._recipe = recipe
+        self._record = what
+        self._recipe = what.recipe
         self._split = split
         self._curves = str(Path(model_dir) / CURVES)
         self._best = Path(model_dir) / BEST
@@ -82,7 +87,8 @@ class ValidationHook(estimator.SessionRunHook):
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
         self._variables = {name: every[name] for name in self._scorer.variables}
-        self._saver = tf.compat.v1.train.Saver(max_to_keep=1, save_relative_paths=True)
+        self._saver = saver.Saver(keep=2)
+        self._best_score = read_best(self._best, self._record)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = self._last_scored = int(session.run(self._step))
@@ -106,11 +112,17 @@ class ValidationHook(estimator.SessionRunHook):
         )
         curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
         write_scalars(self._curves, curves, int(step))
-        if best_first(score) < best_first(read_best(self._best)):
-            self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
-            text = json.dumps({"global_step": int(step), **score}, indent=2)
-            write_files(self._best, {SCORE: text.encode()})
-            recipes.write(self._recipe, str(self._best))
+        if best_first(score) < best_first(self._best_score):
+            self._keep_as_best(session, int(step), score)
+
+    def _keep_as_best(self, session: Any, step: int, score: dict[str, float]) -> None:
+        """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""
+        record.write(self._record, self._best)
+        self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
+        text = json.dumps({"global_step": step, **score}, indent=2)
+        write_files(self._best, {SCORE: text.encode()})
+        saver.prune(self._best, 1)
+        self._best_score = score
 
 
 def best_first(score: dict[str, float]) -> tuple[float, float]:
@@ -118,12 +130,25 @@ def best_first(score: dict[str, float]) -> tuple[float, float]:
     return -score["accuracy"], score["average_loss"]
 
 
-def read_best(folder: Path) -> dict[str, float]:
-    """The score of the best checkpoint so far; one that any other beats if there is none."""
+def read_best(folder: Path, what: Record) -> dict[str, float]:
+    """The score of the best checkpoint so far, or one that any other beats.
+
+    The latter if there is none, or if it is told in the log that it cannot be used: it is damaged,
+    or of another run.
+    """
+    none = {"accuracy": -1.0, "average_loss": float("inf")}
+    if not (folder / SCORE).exists():
+        return none
     try:
-        return json.loads((folder / SCORE).read_bytes())
-    except FileNotFoundError:
-        return {"accuracy": -1.0, "average_loss": float("inf")}
+        score = json.loads((folder / SCORE).read_bytes())
+        best = {name: float(score[name]) for name in none}
+        record.check(what, str(folder))
+        saver.read(folder / f"model.ckpt-{score['global_step']}")
+    except (OSError, TypeError, *saver.READ_ERRORS) as error:
+        reason = " ".join(str(error).split())
+        log.warning("%s cannot be used and will be replaced: %.300s", folder, reason)
+        return none
+    return best
 
 
 def write_scalars(folder: str, values: dict[str, float], step: int) -> None:

@@ -15,7 +15,7 @@ def save(folder, shape, step=7):
 
 
 def test_without_a_checkpoint_no_step_is_reached(tmp_path):
-    assert checkpoints.reached_step(Recipe(), str(tmp_path)) == 0
+    assert checkpoints.resume(Recipe(), str(tmp_path)) == 0
     with pytest.raises(checkpoints.CheckpointError, match=rf"^--model_dir={tmp_path}: holds no "):
         checkpoints.newest(Recipe(), str(tmp_path))
     assert list(tmp_path.iterdir()) == []
@@ -30,7 +30,7 @@ def test_without_a_checkpoint_no_step_is_reached(tmp_path):
 )
 def test_a_checkpoint_of_another_network_is_told_with_its_variable(tmp_path, shape, message):
     save(tmp_path, shape)
-    for read in (checkpoints.newest, checkpoints.reached_step):
+    for read in (checkpoints.newest, checkpoints.resume):
         with pytest.raises(checkpoints.CheckpointError, match="another network: .*" + message):
             read(Recipe(), str(tmp_path))
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import training
+from cnn_mnist import record, training
 from cnn_mnist.curves import Curve, Curves, read_curves
 from cnn_mnist.recipes import Recipe
 
@@ -98,7 +98,7 @@ def test_a_damaged_file_counts_up_to_the_damage_and_the_others_in_full(tmp_path)
 def test_reads_what_a_training_run_leaves(small, tmp_path):
     recipe = Recipe(batch_size=20, steps=6, learning_rate=0.05, validation_size=37)
     classifier = training.build_estimator(recipe, str(tmp_path), save_checkpoints_steps=3)
-    training.train(classifier, recipe, small, Console(file=io.StringIO()), 0)
+    training.train(classifier, record.of(recipe, small), small, Console(file=io.StringIO()), 0)
     score = classifier.evaluate(
         lambda: tf.data.Dataset.from_tensors(
             ({"x": small.validation.images}, small.validation.labels)

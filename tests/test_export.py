@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from rich.console import Console
 
-from cnn_mnist import checkpoints, export, training
+from cnn_mnist import checkpoints, export, record, training
 from cnn_mnist.errors import InputError
 from cnn_mnist.input_fns import eval_input_fn
 from cnn_mnist.recipes import Recipe
@@ -22,7 +22,7 @@ RECIPE = Recipe(network="tfjs", optimizer="adam", learning_rate=0.01, batch_size
 def model_dir(small, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("trained"))
     classifier = training.build_estimator(RECIPE, folder)
-    training.train(classifier, RECIPE, small, Console(file=io.StringIO()), 0)
+    training.train(classifier, record.of(RECIPE, small), small, Console(file=io.StringIO()), 0)
     return folder
 
 

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 
-from cnn_mnist import recipes
 from cnn_mnist.recipes import RECIPES, Recipe, RecipeError
 
 
@@ -70,26 +69,6 @@ def test_steps_are_the_epochs_of_the_tutorial(name, epochs, images):
     assert recipe.train_size in (0, images)
     assert recipe.validation_size + images <= 60_000
     assert recipe.steps == -(-epochs * images // recipe.batch_size)
-
-
-def test_a_recipe_is_written_and_read(tmp_path):
-    assert recipes.read(str(tmp_path)) is None
-    for recipe in RECIPES.values():
-        recipes.write(recipe, str(tmp_path))
-        assert recipes.read(str(tmp_path)) == recipe
-    assert [path.name for path in tmp_path.iterdir()] == ["recipe.json"]
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", '{"steps": "many"}', '{"step": 3}', '{"steps": 0}', "\xff"]
-)
-def test_a_damaged_recipe_file_is_told_with_its_path(tmp_path, content):
-    path = tmp_path / "recipe.json"
-    path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(
-        RecipeError, match=r"recipe\.json: expected the fields of a recipe, found: ."
-    ):
-        recipes.read(str(tmp_path))
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():

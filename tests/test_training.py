@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cnn_mnist import checkpoints, evaluation, training
+from cnn_mnist import checkpoints, evaluation, record, training
 from cnn_mnist.recipes import Recipe
 from conftest import scalars
 
@@ -15,7 +15,9 @@ def train(recipe, data, model_dir, *, save_checkpoints_steps=100):
     """Trains; returns the Estimator and what was shown."""
     screen = io.StringIO()
     classifier = training.build_estimator(recipe, str(model_dir), save_checkpoints_steps)
-    received = training.train(classifier, recipe, data, Console(file=screen, width=200), 5)
+    received = training.train(
+        classifier, record.of(recipe, data), data, Console(file=screen, width=200), 5
+    )
     assert received is None
     return classifier, screen.getvalue()
 
@@ -33,7 +35,7 @@ def trained(small, tmp_path_factory):
 
 def test_trains_to_the_total_of_steps(trained):
     classifier, _, model_dir = trained
-    assert checkpoints.reached_step(RECIPE, str(model_dir)) == 14
+    assert checkpoints.step_of(checkpoints.newest(RECIPE, str(model_dir))) == 14
     assert classifier.get_variable_value("global_step") == 14
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import checkpoints, training, validation
+from cnn_mnist import checkpoints, record, training, validation
 from cnn_mnist.dataset import Split
 from cnn_mnist.input_fns import eval_input_fn
 from cnn_mnist.recipes import Recipe
@@ -27,7 +27,7 @@ def train(recipe, data, model_dir):
     """Trains; returns the Estimator and the lines on validation."""
     screen = io.StringIO()
     classifier = training.build_estimator(recipe, str(model_dir))
-    training.train(classifier, recipe, data, Console(file=screen, width=200), 0)
+    training.train(classifier, record.of(recipe, data), data, Console(file=screen, width=200), 0)
     return classifier, [line for line in screen.getvalue().splitlines() if "validation" in line]
 
 
@@ -68,7 +68,8 @@ def test_the_best_checkpoint_is_kept_and_scores_what_it_says(small, trained):
     best_step = min(scores)[2]
     noted = json.loads((model_dir / "best" / "score.json").read_text())
     assert noted["global_step"] == best_step
-    assert checkpoints.reached_step(RECIPE, str(model_dir / "best")) == best_step
+    best = checkpoints.newest(RECIPE, str(model_dir / "best"))
+    assert checkpoints.step_of(best) == best_step
     best = training.build_estimator(RECIPE, str(model_dir / "best"))
     score = best.evaluate(eval_input_fn(small.validation), name="again")
     assert score["accuracy"] == pytest.approx(noted["accuracy"], abs=1e-6)
@@ -90,7 +91,9 @@ def test_a_resumed_run_ends_with_the_same_best(small, trained, tmp_path):
 def test_an_interrupted_run_is_not_scored_where_it_stopped(small, tmp_path):
     shown = []
     classifier = training.build_estimator(RECIPE, str(tmp_path))
-    hook = validation.ValidationHook(RECIPE, small.validation, str(tmp_path), shown.append)
+    hook = validation.ValidationHook(
+        record.of(RECIPE, small), small.validation, str(tmp_path), shown.append
+    )
     input_fn = training.train_input_fn(small.train, RECIPE.batch_size, RECIPE.seed)
     classifier.train(input_fn, hooks=[hook], max_steps=8)  # of RECIPE.steps, 23
     assert [line.split(":")[0] for line in shown] == ["step 5"]
@@ -141,5 +144,5 @@ def test_best_is_the_highest_accuracy_then_the_lowest_loss(better, worse, tmp_pa
     def score(pair):
         return {"accuracy": pair[0], "average_loss": pair[1]}
 
-    other = validation.read_best(tmp_path) if worse is None else score(worse)
+    other = validation.read_best(tmp_path, None) if worse is None else score(worse)
     assert validation.best_first(score(better)) < validation.best_first(other)
