@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cnn_mnist import commands, main
+from cnn_mnist import commands, main, recipes
 from conftest import ROOT
 
 
@@ -156,7 +156,15 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
     assert "on 67 images at step 3" in best.stdout, best.stderr
     classic = cnn_mnist(*sizes, "--steps=5")
     assert (classic.returncode, classic.stdout) == (2, "")
-    assert re.fullmatch(r"error: --model_dir: model_dir/.* another network: .*\n", classic.stderr)
+    network = recipes.RECIPES[name].network
+    assert classic.stderr.startswith(
+        f"error: --model_dir=model_dir: holds another run: --network is {network}, not cnn; "
+    )
+    assert classic.stderr.endswith(" Give what it was started with, or name another --model_dir\n")
+    assert classic.stderr.count("\n") == 1
+    as_classic = cnn_mnist("--mode=eval", "--recipe=estimator", *sizes)
+    assert (as_classic.returncode, as_classic.stdout) == (2, "")
+    assert re.search(r"error: --model_dir: model_dir/.* another network: .*\n", as_classic.stderr)
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
@@ -191,11 +199,12 @@ def test_show_data_draws_examples_and_labels(cnn_mnist, small_data_dir, tmp_path
 
 def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
     (tmp_path / "model_dir").mkdir()
-    (tmp_path / "model_dir" / "recipe.json").write_text('{"optimizer": "magic"}')
+    (tmp_path / "model_dir" / "recipe.json").write_text('{"recipe": {"optimizer": "magic"}}')
     result = cnn_mnist("--mode=eval")
     assert (result.returncode, result.stdout) == (2, "")
     assert re.fullmatch(
-        r"error: model_dir/recipe\.json: expected [^\n]*magic[^\n]*\n", result.stderr
+        r"error: --model_dir: model_dir/recipe\.json cannot be read: expected [^\n]*magic[^\n]*\n",
+        result.stderr,
     )
 
 
