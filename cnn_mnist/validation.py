@@ -91,21 +91,18 @@ class ValidationHook(estimator.SessionRunHook):
         self._best_score = read_best(self._best, self._record)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        self._steps_done = self._last_scored = int(session.run(self._step))
+        self._steps_done = int(session.run(self._step))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         self._steps_done += 1
-        if self._steps_done % self._recipe.eval_every_steps == 0:
+        # Here and not in `end`: a checkpoint of the last step may be saved before `end` is called.
+        last = self._steps_done >= self._recipe.steps
+        if last or self._steps_done % self._recipe.eval_every_steps == 0:
             self._score(run_context.session)
-
-    def end(self, session: Any) -> None:
-        if self._steps_done >= self._recipe.steps and self._last_scored != self._steps_done:
-            self._score(session)
 
     def _score(self, session: Any) -> None:
         step, values = session.run([self._step, self._variables])
         score = self._scorer.score(values, self._split)
-        self._last_scored = self._steps_done
         self._show(
             f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
             f"loss {score['average_loss']:.4f}"

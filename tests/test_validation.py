@@ -50,6 +50,24 @@ def test_scores_every_n_steps_and_at_the_end(trained):
         assert line.endswith(f"validation accuracy {accuracy:.4f}, loss {loss:.4f}")
 
 
+def test_a_step_is_scored_before_it_is_saved(small, tmp_path):
+    saved = {}
+
+    class Screen(io.StringIO):
+        def write(self, text):
+            if "validation" in text:
+                step = int(text.split(":")[0].removeprefix("step "))
+                saved[step] = (tmp_path / f"model.ckpt-{step}.index").exists()
+            return super().write(text)
+
+    recipe = Recipe(**{**RECIPE.params(), "steps": 12})
+    classifier = training.build_estimator(recipe, str(tmp_path), save_checkpoints_steps=1)
+    screen = Console(file=Screen(), width=200)
+    training.train(classifier, record.of(recipe, small), small, screen, 0)
+    # Or a run that is killed between the two would never score it.
+    assert saved == {5: False, 10: False, 12: False}
+
+
 def test_the_last_score_is_the_estimators_own(small, trained):
     classifier, _, model_dir = trained
     score = classifier.evaluate(eval_input_fn(small.validation), name="again")
