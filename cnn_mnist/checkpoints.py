@@ -179,12 +179,13 @@ def _named_by_state(folder: Path) -> str | None:
 
 
 def _delete_leftovers(folder: Path) -> None:
-    shutil.rmtree(folder / saver.PART, ignore_errors=True)
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
     for step in set(saver.files_of(folder)) - set(saver.steps(folder)):
         saver.delete(folder, step)
+    # The last: as long as it is there, `_candidates` takes none of those files for a checkpoint.
+    shutil.rmtree(folder / saver.PART, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
