@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from stress import interrupts, runs
 from stress.tally import Tally
 
 SHOWN_FAILURES = 10
@@ -33,7 +34,20 @@ class StressTest:
     quick: int
 
 
-TESTS: dict[str, StressTest] = {}
+TESTS: dict[str, StressTest] = {
+    "kills": StressTest("SIGKILL at random moments", runs.kills, full=30, quick=2),
+    "save_points": StressTest(
+        "SIGKILL at every point of start and save", runs.save_points, full=100, quick=4
+    ),
+    "resume": StressTest("resume from every checkpoint", runs.resume, full=15, quick=2),
+    "recipes": StressTest(
+        "every recipe, interrupted by SIGKILL and SIGTERM", runs.recipes, full=5, quick=1
+    ),
+    "signals": StressTest(
+        "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4
+    ),
+    "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
+}
 
 
 def main() -> int:
