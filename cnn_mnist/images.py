@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from cnn_mnist import ink
+from cnn_mnist import containers, ink
 from cnn_mnist.errors import InputError
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
@@ -28,6 +28,15 @@ MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000  # decoded, 4 bytes each; below Pillow's own limit, which only warns
 WORKING_SIDE = 512  # pixels; larger pictures are first made smaller
 NPY_MAGIC = b"\x93NUMPY"
+UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageError(InputError):
@@ -116,42 +125,52 @@ def _content(path: str | os.PathLike) -> bytes:
 def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     """Decodes PNG, JPEG and BMP to what `ink.digit_image` takes: `float32 [H, W, C]`."""
     try:
+        content, orientation = containers.picture_only(content)
         with warnings.catch_warnings():
             # Pillow warns of sizes above its own limit and of damage that it reads past.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(path, image.width, image.height)
                 image.load()
-                return picture_of(ImageOps.exif_transpose(image))
+                return picture_of(image, orientation)
     except ImageError:
         raise
+    except containers.ContainerError as error:
+        raise _error(path, str(error), KINDS, "save it anew") from None
     except Image.DecompressionBombError:
         raise _too_many_pixels(path, "far more") from None
     except Image.UnidentifiedImageError:
         found = "an empty file" if not content else "another kind of file, or a damaged one"
         raise _error(path, found, KINDS, "convert it") from None
+    except MemoryError:
+        raise _error(path, "too little memory for it", "a smaller picture", "scale it") from None
     # On damaged files Pillow lets nearly anything through: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise _error(path, f"a damaged file, {_reason(error)}", KINDS) from error
 
 
-def picture_of(image: Image.Image) -> np.ndarray:
+def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:
     """A decoded image as `ink.digit_image` takes it: `float32 [H, W, C]`, C 1 or 3, 0 to 255.
 
     A longer side of more than 512 pixels is made 512, by area, which also averages noise out.
+
+    Args:
+      orientation: as Exif counts them, 1 (upright) to 8.
     """
     if image.mode.startswith(("I", "F")):  # 16-bit grey
         image = Image.fromarray(np.asarray(image, np.float32) * np.float32(255 / 65535))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
-    elif image.mode in ("1", "L"):
+    elif image.mode == "1":
         image = image.convert("L")
-    else:
+    elif image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     scale = WORKING_SIDE / max(image.size)
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BOX)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
     pixels = np.asarray(image, np.float32)
     return on_paper(pixels) if image.mode == "RGBA" else pixels.reshape(*pixels.shape[:2], -1)
 
@@ -189,6 +208,8 @@ def _npy_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
             shape = tuple(map(int, shape))  # NumPy lets True pass
     except ImageError:
         raise
+    except (MemoryError, RecursionError):  # by which Python refuses deeply nested text
+        raise _error(path, "a damaged .npy header, nested too deeply", expected, remedy) from None
     except Exception as error:  # NumPy evaluates the text as a literal: nearly anything can come
         raise _error(path, f"a damaged .npy header, {_reason(error)}", expected, remedy) from error
     if dtype != np.uint8 and dtype.kind != "f":

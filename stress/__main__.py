@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stress import interrupts, runs
+from stress.datasets import idx
+from stress.pictures import images
 from stress.tally import Tally
 
 SHOWN_FAILURES = 10
@@ -47,6 +49,8 @@ TESTS: dict[str, StressTest] = {
         "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4
     ),
     "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
+    "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),
+    "images": StressTest("damaged and hostile pictures", images, full=2_000, quick=150),
 }
 
 
