@@ -87,6 +87,7 @@ class _ConsoleHandler(logging.Handler):
 
 def start_tensorflow() -> Console:
     """Loads TensorFlow without its noise; returns the screen for progress and log lines."""
+    tame_environment()
     screen = stderr_console()
     show_log_lines(screen)
     with quiet_start():
@@ -96,6 +97,19 @@ def start_tensorflow() -> Console:
 
         tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
     return screen
+
+
+def tame_environment() -> None:
+    """Takes out of the environment what libraries would obey to no good end.
+
+    Keras and matplotlib do not load with a backend that they do not know or cannot find, and Rich
+    prints nothing on a screen without columns.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["MPLBACKEND"] = "agg"
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and not int(columns):
+        del os.environ["COLUMNS"]
 
 
 @contextlib.contextmanager

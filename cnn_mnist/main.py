@@ -8,19 +8,21 @@ only evaluates.
 
 import dataclasses
 import os
-import pathlib
 import signal
 import sys
 from typing import Any
 
 from absl import app, flags
 
+from cnn_mnist import usage
 from cnn_mnist.errors import InputError, RunError
 from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
 from cnn_mnist.signals import sigterm_exits
+from cnn_mnist.usage import UsageError
 
 FLAGS = flags.FLAGS
 TRAINING_MODES = ("train_and_eval", "train")
+WRITING_MODES = (*TRAINING_MODES, "eval", "show_data")  # into the model_dir
 MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
 
 flags.DEFINE_enum(
@@ -75,10 +77,6 @@ flags.DEFINE_integer("eval_every_steps", None, "Steps between two validations; 0
 flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.")
 
 
-class UsageError(InputError):
-    """A command that cannot be run as it was typed."""
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs the command `argv`, by default `sys.argv`, and returns its exit code.
 
@@ -121,24 +119,28 @@ def parse_flags(argv: list[str]) -> None:
     app.define_help_flags()
     try:
         positional = FLAGS(argv)[1:]
-    except flags.Error as error:
-        raise UsageError(" ".join(str(error).split())) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--flagfile: expected a text file, found {error}") from None
+    except (flags.Error, ValueError) as error:  # ValueError: absl's own flags
+        raise UsageError(usage.one_line(str(error))) from None
     except SystemExit:  # absl's own `--help` ends with 1
         raise SystemExit(0) from None
     if positional:
-        raise UsageError(f"{positional[0]}: unknown argument; every flag starts with --")
-    model_dir = pathlib.Path(FLAGS.model_dir)
-    if not FLAGS.model_dir or any(
-        path.exists() and not path.is_dir() for path in (model_dir, *model_dir.parents)
-    ):
-        raise UsageError(f"--model_dir={FLAGS.model_dir}: is not a folder and cannot become one")
+        name = usage.shown(positional[0])
+        raise UsageError(f"{name}: unknown argument; every flag starts with --")
+    usage.check_environment(os.environ)
+    usage.check_folder("model_dir", FLAGS.model_dir, writable=FLAGS.mode in WRITING_MODES)
     names = FLAGS.class_names
     if len(names) != 10 or not all(names):
-        raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names}")
-    if FLAGS.mode == "predict" and not FLAGS.images:
+        raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names!r:.200}")
+    if not all(map(str.isprintable, names)):
+        raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
+    if FLAGS.mode == "predict" and not all(FLAGS.images or [""]):
         raise UsageError("--mode=predict: expected --images=PATH, found none")
     if FLAGS.mode == "export" and not FLAGS.export_dir:
         raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
+    if FLAGS.mode == "export":
+        usage.check_folder("export_dir", FLAGS.export_dir, writable=True)
 
 
 def chosen_recipe() -> Recipe:

@@ -1,12 +1,13 @@
 """Named sets of hyper-parameters: what is trained, and how."""
 
 import dataclasses
-import math
 from typing import Any
 
 from cnn_mnist.errors import InputError
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
+SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of 32 bits
+LARGEST_BATCH = 65_536  # images; the first layer of `cnn` then takes 6 GB
 
 
 class RecipeError(InputError):
@@ -49,9 +50,11 @@ class Recipe:
     def __post_init__(self) -> None:
         self._require("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         # Each range is written so that NaN, for which every comparison is false, is refused.
-        self._require("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
-        self._require("batch_size", self.batch_size >= 1, "at least 1")
-        self._require("steps", self.steps >= 1, "at least 1")
+        positive = SMALLEST_FLOAT <= self.learning_rate <= LARGEST_FLOAT
+        self._require("learning_rate", positive, "a number above 0, from 1.2e-38 to 3.4e+38")
+        in_memory = 1 <= self.batch_size <= LARGEST_BATCH
+        self._require("batch_size", in_memory, f"at least 1 and at most {LARGEST_BATCH}")
+        self._require("steps", 1 <= self.steps < 2**63, "at least 1 and below 2^63")
         self._require("dropout_rate", 0 <= self.dropout_rate < 1, "at least 0 and below 1")
         self._require("validation_size", self.validation_size >= 0, "at least 0")
         self._require("train_size", self.train_size >= 0, "at least 0")
@@ -60,7 +63,7 @@ class Recipe:
 
     def _require(self, field: str, holds: bool, expected: str) -> None:
         if not holds:
-            raise RecipeError(f"--{field}={getattr(self, field)}: expected {expected}")
+            raise RecipeError(f"--{field}={getattr(self, field)!s:.100}: expected {expected}")
 
     def params(self) -> dict[str, Any]:
         """The recipe as the `params` of an Estimator; `Recipe(**params)` is the way back."""

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from stress import interrupts, runs
 from stress.datasets import idx
+from stress.flags import flags
 from stress.pictures import images
 from stress.tally import Tally
 
@@ -51,6 +52,7 @@ TESTS: dict[str, StressTest] = {
     "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
     "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),
     "images": StressTest("damaged and hostile pictures", images, full=2_000, quick=150),
+    "flags": StressTest("wrong flags, alone and in pairs", flags, full=500, quick=25),
 }
 
 

@@ -47,16 +47,35 @@ def files_below(folder):
         (["--mode=predict", "--images=nowhere.png"], "nowhere.png"),
         (["--mode=export"], "--mode=export: expected --export_dir"),
         (["--mode=export", "--export_dir=a_file"], "--export_dir=a_file: is not a folder"),
+        (["--mode=export", "--export_dir=a_file/x"], "--export_dir=a_file/x: is not a folder"),
         (["steps=3"], "steps=3: unknown argument"),
+        ([""], "'': unknown argument"),
+        (["--flagfile=bytes"], "--flagfile: expected a text file"),
+        (["--logger_levels=a:b:c"], "Unknown level"),
+        (["--learning_rate=1e-50"], "--learning_rate=1e-50: expected a number above 0"),
+        (["--learning_rate=1e39"], "--learning_rate=1e.39: expected a number above 0"),
+        (["--batch_size=1000000000000"], "--batch_size=1000000000000: expected at least 1"),
+        (["--steps=9223372036854775808"], "--steps=9223372036854775808: expected at least 1"),
+        (["--class_names=0,1,2,3,4,5,6,7,8,\x1b"], "--class_names: expected names that can be"),
+        (["--mode=predict", "--images="], "--mode=predict: expected --images"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path, flags, message):
     (tmp_path / "a_file").write_text("not a folder")
+    (tmp_path / "bytes").write_bytes(b"\xff")
     result = cnn_mnist(*flags)
     assert result.returncode == 2
     assert result.stdout == ""
     assert re.fullmatch(rf"error: [^\n]*{message}[^\n]*\n", result.stderr)
-    assert files_below(tmp_path) == ["a_file"]
+    assert files_below(tmp_path) == ["a_file", "bytes"]
+
+
+@pytest.mark.parametrize("config", ["", "chief", "[]"])
+def test_a_wrong_tf_config_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path, config):
+    result = cnn_mnist("--mode=train", env={"TF_CONFIG": config})
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(r"error: TF_CONFIG=[^\n]*expected a JSON object[^\n]*\n", result.stderr)
+    assert files_below(tmp_path) == []
 
 
 def test_every_mode_has_its_command():
@@ -176,6 +195,17 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
         process.stdout.close()
         stderr = process.stderr.read()
     assert (process.returncode, stderr) == (1, b"")
+
+
+def test_rubbish_in_the_environment_does_no_harm(cnn_mnist, small_data_dir):
+    names = ("KERAS_BACKEND", "MPLBACKEND", "TF_CPP_MIN_LOG_LEVEL")
+    rubbish = {**dict.fromkeys(names, "rubbish"), "COLUMNS": "0"}
+    result = cnn_mnist("--mode=summary", env=rubbish)
+    assert result.returncode == 0, result.stderr
+    assert "3,274,634" in result.stdout
+    drawn = ("--mode=show_data", f"--data_dir={small_data_dir}", "--validation_size=37")
+    result = cnn_mnist(*drawn, env=rubbish)
+    assert result.returncode == 0, result.stderr
 
 
 def test_summary_prints_the_layers(cnn_mnist, tmp_path):
