@@ -4,6 +4,7 @@ What counts are the checkpoints' own files. The file `checkpoint`, which names t
 TensorFlow's readers, is corrected where it disagrees with them.
 """
 
+import dataclasses
 import logging
 import re
 import shutil
@@ -64,17 +65,20 @@ def newest_whole(model_dir: str) -> str | None:
       CheckpointError: there are checkpoints, and none is whole.
     """
     candidates = _candidates(Path(model_dir))
+    reasons = []
     for checkpoint in candidates:
         try:
-            saver.read(checkpoint)
+            require_whole(checkpoint)
         except READ_ERRORS as error:
-            log.warning("%s is damaged and is passed over: %s", checkpoint, _reason(error))
-        else:
-            return str(checkpoint)
+            reasons.append(f"{checkpoint} is damaged: {_reason(error)}")
+            continue
+        for reason in reasons:
+            log.warning("%s; it is passed over", reason)
+        return str(checkpoint)
     if candidates:
         raise CheckpointError(
-            f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read, the "
-            f"newest is {candidates[0]}; bring back one that is whole, or name another --model_dir"
+            f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read; "
+            f"{reasons[0]}; bring back one that is whole, or name another --model_dir"
         )
     return None
 
@@ -98,10 +102,23 @@ def resume(recipe: Recipe, model_dir: str) -> int:
         if place.is_dir():
             _delete_leftovers(place)
     if checkpoint is None:
+        _require_untrained(folder)
         return 0
-    if tf.train.latest_checkpoint(model_dir) != checkpoint:
+    if _named_by_state(folder) != checkpoint:
         saver.write_state(folder, int(checkpoint.rpartition("-")[2]))
     return step_of(checkpoint)
+
+
+def require_whole(checkpoint: str | Path) -> None:
+    """Checks that a checkpoint can be read to its last byte, and is of the step in its name.
+
+    Raises:
+      READ_ERRORS: it cannot, or is of another.
+    """
+    values = saver.read(checkpoint)
+    named = saver.FILE_NAME.fullmatch(f"{Path(checkpoint).name}{saver.INDEX}")
+    if named and "global_step" in values and values["global_step"].tolist() != int(named[1]):
+        raise ValueError(f"it is of step {values['global_step']}")
 
 
 def step_of(checkpoint: str) -> int:
@@ -162,6 +179,10 @@ def _candidates(folder: Path) -> list[Path]:
     files = saver.files_of(folder)
     unpublished = set(saver.files_of(folder / saver.PART)) - set(saver.steps(folder))
     steps = sorted(set(files) - unpublished, reverse=True)
+    name = Path(_named_by_state(folder) or "").name
+    if steps and (named := saver.FILE_NAME.fullmatch(f"{name}{saver.INDEX}")):
+        # What it names was there, so if it is newer than all, it is lost.
+        steps = [int(named[1])] * (int(named[1]) > steps[0]) + steps
     if steps:
         return [folder / f"model.ckpt-{step}" for step in steps]
     if not (folder / saver.STATE).exists():
@@ -178,10 +199,30 @@ def _named_by_state(folder: Path) -> str | None:
     return state.model_checkpoint_path if state else None
 
 
+def _require_untrained(folder: Path) -> None:
+    """Checks that a folder without a checkpoint never had one.
+
+    The first is saved before the first step, so whoever finds a trace of a step finds a loss.
+
+    Raises:
+      CheckpointError: there is such a trace.
+    """
+    from cnn_mnist import curves
+
+    found = dataclasses.asdict(curves.read_curves(folder))
+    traces = [name for name, curve in found.items() if curve["steps"]]
+    if traces or (folder / BEST).exists():
+        what = f"its curves ({', '.join(traces)})" if traces else f"the folder {BEST} in it"
+        raise CheckpointError(
+            f"--model_dir={folder}: holds no checkpoint, though {what} tell of a training; bring "
+            "the checkpoints back, name another --model_dir, or delete it to begin anew"
+        )
+
+
 def _delete_leftovers(folder: Path) -> None:
     for path in folder.iterdir():
         if LEFTOVER.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+            saver.remove(path)
     for step in set(saver.files_of(folder)) - set(saver.steps(folder)):
         saver.delete(folder, step)
     # The last: as long as it is there, `_candidates` takes none of those files for a checkpoint.

@@ -1,7 +1,8 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cnn_mnist.errors import InputError
@@ -17,19 +18,21 @@ def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> lis
       contents: name of a file -> its bytes.
 
     Raises:
-      OSError: the folder cannot be made, a file cannot be written; a full disk.
+      OSError: the folder cannot be made, a file cannot be written; a full disk. Its `filename` is
+        that of the file or folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     moves = {folder / f".{name}.{os.getpid()}.part": folder / name for name in contents}
     try:
-        for temporary, content in zip(moves, contents.values(), strict=True):
-            with temporary.open("wb") as file:
+        for (temporary, path), content in zip(moves.items(), contents.values(), strict=True):
+            with naming(path), temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         for temporary, path in moves.items():
-            temporary.replace(path)
+            with naming(path):
+                temporary.replace(path)
         sync(folder)
     except BaseException:
         for temporary in moves:
@@ -38,17 +41,28 @@ def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> lis
     return list(moves.values())
 
 
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Lets every `OSError` name a path; that of a full disk names none by itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
 def sync(path: str | os.PathLike) -> None:
     """Forces a file's content, or a folder's list of names, onto the disk.
 
     Raises:
       OSError: that cannot be done; a full disk.
     """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_free(export_dir: str) -> None:

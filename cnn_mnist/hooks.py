@@ -23,6 +23,7 @@ from cnn_mnist import estimator
 from cnn_mnist.model import GRADIENTS
 from cnn_mnist.saver import non_finite
 
+SHOWN_NAMES = 10  # of what is not finite
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -111,21 +112,25 @@ class _StepsPerSecond(ProgressColumn):
 class FiniteGuard(estimator.SessionRunHook):
     """Ends training at the step that brings NaN or infinity, before anything is saved.
 
-    It looks at the loss and, by their sums of squares, at every gradient and variable, in every
-    step: each of them can be the first to go, and a ReLU or a maximum may hide it from the others.
-    Must come before the hook that saves.
+    It looks at the loss and, by their sums of squares, at every gradient and variable, those of the
+    optimizer too, in every step: each of them can be the first to go, and a ReLU, a maximum or a
+    division may hide it from the others. Sums of squares overflow beyond 1e19, which no training
+    comes back from either. Must come before the hook that saves.
 
     Raises:
       NonFiniteError: from the training; it names the step and what is not finite.
     """
 
     def begin(self) -> None:
-        variables = tf.compat.v1.trainable_variables()
+        trained = tf.compat.v1.trainable_variables()
+        variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
         gradients = tf.compat.v1.get_collection(GRADIENTS)
-        self._names = [f"the gradient of {v.op.name}" for v in variables]
-        self._names += [v.op.name for v in variables]
+        self._names = [f"the variable {v.op.name}" for v in variables]
+        self._names += [
+            f"the gradient of {v.op.name}" for v, _ in zip(trained, gradients, strict=False)
+        ]
         self._loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
-        self._squares = tf.stack([tf.nn.l2_loss(value) for value in (*gradients, *variables)])
+        self._squares = tf.stack([tf.nn.l2_loss(value) for value in (*variables, *gradients)])
         self._step = tf.compat.v1.train.get_global_step()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
@@ -139,8 +144,9 @@ class FiniteGuard(estimator.SessionRunHook):
         loss, squares = run_values.results
         if not (np.isfinite(loss) and np.isfinite(squares).all()):
             names = [n for n, s in zip(self._names, squares, strict=True) if not np.isfinite(s)]
-            what = ", ".join([f"the loss ({loss})"] * (not np.isfinite(loss)) + names)
-            raise non_finite(f"step {self._steps_done:,}", what)
+            names = [f"the loss ({loss})"] * (not np.isfinite(loss)) + names
+            others = f" and {len(names) - SHOWN_NAMES} more" * (len(names) > SHOWN_NAMES)
+            raise non_finite(f"step {self._steps_done:,}", ", ".join(names[:SHOWN_NAMES]) + others)
 
 
 class StopOnSignal(estimator.SessionRunHook):

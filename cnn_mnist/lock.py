@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from cnn_mnist.errors import InputError
+from cnn_mnist.files import naming
 
 FILE = "trainer.lock"
 PATIENCE = 1.0  # seconds for the holder, which has just got the lock, to write who it is
@@ -33,11 +34,12 @@ def held(model_dir: str) -> Iterator[None]:
       OSError: the file cannot be written.
     """
     Path(model_dir).mkdir(parents=True, exist_ok=True)
+    holder = {"pid": os.getpid(), "host": socket.gethostname()}
     with (Path(model_dir) / FILE).open("a+") as file:
         _lock(file, model_dir)
-        file.truncate(0)
-        json.dump({"pid": os.getpid(), "host": socket.gethostname()}, file)
-        file.flush()
+        with naming(file.name):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), json.dumps(holder).encode())
         yield
 
 

@@ -16,6 +16,7 @@ from absl import app, flags
 
 from cnn_mnist import usage
 from cnn_mnist.errors import InputError, RunError
+from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
 from cnn_mnist.signals import sigterm_exits
 from cnn_mnist.usage import UsageError
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     130: ended by SIGTERM or Ctrl-C.
     """
     try:
-        with sigterm_exits():
+        with sigterm_exits(), quiet_threads():
             parse_flags(sys.argv if argv is None else argv)
             recipe = chosen_recipe()
             from cnn_mnist import commands  # not before the flags are known to be good
@@ -105,7 +106,13 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return 1
     except OSError as error:  # a full disk, a folder that may not be written to
-        print(f"error: {error.filename or '--model_dir'}: {error.strerror}", file=sys.stderr)
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not _is_of_tensorflow(error):
+            raise
+        print(f"error: {' '.join(str(getattr(error, 'message', error)).split()):.300}", file=sys.stderr)
         return 1
 
 
@@ -153,6 +160,12 @@ def chosen_recipe() -> Recipe:
         recipe = there.recipe if there else recipe
     given = {name: value for name, value in values_of(Recipe).items() if value is not None}
     return dataclasses.replace(recipe, **given)
+
+
+def _is_of_tensorflow(error: Exception) -> bool:
+    """Whether it is an error of TensorFlow's C++ code, as of a file that cannot be written."""
+    tf = sys.modules.get("tensorflow")
+    return tf is not None and isinstance(error, tf.errors.OpError)
 
 
 def values_of(fields: type) -> dict[str, Any]:

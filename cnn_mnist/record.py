@@ -52,7 +52,7 @@ def read(model_dir: str | Path) -> Record | None:
     path = Path(model_dir) / FILE
     try:
         fields = json.loads(path.read_bytes())
-        record = Record(**{**fields, "recipe": Recipe(**fields["recipe"])})
+        record = Record(**{**fields, "recipe": _recipe(fields["recipe"])})
         if not isinstance(record.data_sha256, str) or not isinstance(record.tensorflow, str):
             raise ValueError("data_sha256 and tensorflow are not both text")
     except (FileNotFoundError, NotADirectoryError):
@@ -103,6 +103,16 @@ def write(record: Record, model_dir: str | Path) -> None:
     """
     text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
     write_files(model_dir, {FILE: text.encode()})
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe:
+    """The recipe with these fields, none of which may be missing or of another type."""
+    for field in dataclasses.fields(Recipe):
+        value = fields[field.name]
+        allowed = (int, float) if field.type is float else (field.type,)
+        if type(value) not in allowed:
+            raise ValueError(f"{field.name} is {value!r}")
+    return Recipe(**fields)
 
 
 def _pairs(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:

@@ -4,8 +4,10 @@ The numbers come from `metrics`, the pictures from `figures`; here they go to th
 files and to TensorBoard.
 """
 
+import io
 import json
 import os
+import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
@@ -103,11 +105,14 @@ def to_tensorboard(
       logdir: best a folder of its own: TensorBoard reads only the newest event file of a folder
         while that is being written.
       step: the global step at which they are shown.
+
+    Raises:
+      OSError: it cannot be written.
     """
     # Not before it is needed: this loads TensorFlow.
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
     values = []
     for name, picture in pictures.items():
@@ -119,11 +124,14 @@ def to_tensorboard(
             colorspace=4,  # RGBA
         )
         values.append(Summary.Value(tag=f"{prefix}/{name}", image=image))
-    writer = EventFileWriter(str(logdir))
-    try:
-        writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
-    finally:
-        writer.close()
+    now, content = time.time(), io.BytesIO()
+    for event in (
+        Event(wall_time=now, file_version="brain.Event:2"),
+        Event(wall_time=now, step=step, summary=Summary(value=values)),
+    ):
+        RecordWriter(content).write(event.SerializeToString())
+    name = f"events.out.tfevents.{now:020.9f}.{socket.gethostname()}.{os.getpid()}"
+    write_files(logdir, {name: content.getvalue()})
 
 
 def table(report: Report) -> RenderableType:

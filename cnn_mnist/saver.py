@@ -85,10 +85,11 @@ class Saver(tf.compat.v1.train.Saver):
             require_finite(values, f"step {global_step:,}")
             publish(part, prefix.name)
             write_state(prefix.parent, global_step, self._keep)
-            prune(prefix.parent, self._keep)
+            prune(prefix.parent, global_step, self._keep)
         except NonFiniteError:
             raise
         except (OSError, *READ_ERRORS) as error:
+            shutil.rmtree(part, ignore_errors=True)
             raise _save_error(prefix, error, sess) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -136,8 +137,10 @@ def publish(part: Path, name: str) -> None:
     files = sorted(part.iterdir(), key=lambda path: path.suffix == INDEX)
     for path in files:
         sync(path)
-    (folder / f"{name}{INDEX}").unlink(missing_ok=True)
+    remove(folder / f"{name}{INDEX}")
     for path in files:
+        if (folder / path.name).is_dir():  # where a file belongs; `replace` would refuse
+            remove(folder / path.name)
         path.replace(folder / path.name)
     sync(folder)
 
@@ -155,15 +158,33 @@ def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
     write_files(folder, {STATE: ("\n".join(lines) + "\n").encode()})
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Deletes all but the newest checkpoints of a folder."""
-    for step in steps(folder)[:-keep]:
+def prune(folder: Path, newest: int, keep: int) -> None:
+    """Deletes the checkpoints of a folder that are older than the newest ones.
+
+    Args:
+      newest: the step of the newest. Those of later steps are damaged: the run went on from an
+        earlier one. They are not counted, and stay until the run reaches their steps.
+      keep: how many stay.
+    """
+    for step in [step for step in steps(folder) if step <= newest][:-keep]:
         delete(folder, step)
 
 
 def delete(folder: Path, step: int) -> None:
     """Deletes the files of the checkpoint of a step, the `.index` first."""
     for path in sorted(files_of(folder).get(step, []), key=lambda path: path.suffix != INDEX):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Deletes a file if it is there, or an empty folder in its place.
+
+    Raises:
+      OSError: it cannot be deleted, as a folder with something in it.
+    """
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
         path.unlink(missing_ok=True)
 
 
@@ -187,9 +208,10 @@ def _save_error(prefix: Path, error: Exception, sess: Any) -> SaveError:
     with sess.graph.as_default():
         variables = tf.compat.v1.global_variables()
     needed = sum(v.shape.num_elements() * v.dtype.size for v in variables)
+    needed += sess.graph.as_graph_def().ByteSize()  # the .meta file
     free = shutil.disk_usage(prefix.parent).free if prefix.parent.is_dir() else 0
     reason = " ".join(str(getattr(error, "message", error)).split())
     return SaveError(
         f"{prefix}: cannot be saved: {reason:.200}; it takes {needed:,} bytes, {free:,} are free; "
-        "the checkpoints before it are whole: make room and run the same command again"
+        "the checkpoints before it are whole: mend that and run the same command again"
     )

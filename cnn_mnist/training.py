@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import estimator, hooks
+from cnn_mnist import estimator, events, hooks
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.input_fns import train_input_fn
 from cnn_mnist.model import cnn_model_fn
@@ -46,6 +46,20 @@ def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], con
     return spec
 
 
+class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
+    """Sees to it that the curves up to a checkpoint's step are on disk before the checkpoint is.
+
+    TensorFlow keeps up to two minutes of them in memory; a killed run, which goes on from its
+    checkpoint, would never draw them again.
+    """
+
+    def __init__(self, model_dir: str) -> None:
+        self._model_dir = model_dir
+
+    def before_save(self, session: Any, global_step_value: int) -> None:
+        events.flush(self._model_dir)
+
+
 def train(
     classifier: Any, record: Record, data: Dataset, screen: Console, log_every_n_iter: int
 ) -> signal.Signals | None:
@@ -64,6 +78,7 @@ def train(
     Raises:
       NonFiniteError: NaN or infinity turned up.
       SaveError: a checkpoint cannot be written.
+      CurvesError: the curves cannot be written.
     """
     recipe, model_dir = record.recipe, classifier.model_dir
     with contextlib.ExitStack() as stack:
@@ -82,8 +97,11 @@ def train(
         # The last, so that what was scored before a run is killed is scored again after it resumes.
         save_steps = classifier.config.save_checkpoints_steps
         session_hooks.append(
-            tf.compat.v1.train.CheckpointSaverHook(model_dir, save_steps=save_steps)
+            tf.compat.v1.train.CheckpointSaverHook(
+                model_dir, save_steps=save_steps, listeners=[CurvesFirst(model_dir)]
+            )
         )
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
+        events.flush(model_dir)
     return stop.received

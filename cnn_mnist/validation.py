@@ -1,5 +1,6 @@
 """Scores the validation images while training goes on, and keeps the best checkpoint."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import estimator, record, saver
+from cnn_mnist import checkpoints, estimator, events, record, saver
 from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
@@ -19,6 +20,7 @@ from cnn_mnist.record import Record
 
 CURVES = "eval_validation"  # where TensorBoard finds them, below the model_dir
 SCORE = "score.json"  # beside it
+CHECK = "sha256"  # in it: of the rest of its content
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,13 @@ class ValidationHook(estimator.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
+        if self._steps_done >= self._recipe.eval_every_steps and not (self._best / SCORE).exists():
+            log.warning(
+                "%s is missing: the best checkpoint up to step %d is lost, that of the steps to "
+                "come will be kept",
+                self._best / SCORE,
+                self._steps_done,
+            )
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         self._steps_done += 1
@@ -116,9 +125,11 @@ class ValidationHook(estimator.SessionRunHook):
         """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""
         record.write(self._record, self._best)
         self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
-        text = json.dumps({"global_step": step, **score}, indent=2)
+        noted = {"global_step": step, **score}
+        text = json.dumps({**noted, CHECK: _digest(noted)}, indent=2)
         write_files(self._best, {SCORE: text.encode()})
-        saver.prune(self._best, 1)
+        for other in set(saver.files_of(self._best)) - {step}:
+            saver.delete(self._best, other)
         self._best_score = score
 
 
@@ -138,22 +149,34 @@ def read_best(folder: Path, what: Record) -> dict[str, float]:
         return none
     try:
         score = json.loads((folder / SCORE).read_bytes())
+        if score.pop(CHECK) != _digest(score):
+            raise ValueError(f"{SCORE} does not have the {CHECK} that it names")
         best = {name: float(score[name]) for name in none}
+        if record.read(folder) is None:
+            raise ValueError(f"{record.FILE} is missing")
         record.check(what, str(folder))
-        saver.read(folder / f"model.ckpt-{score['global_step']}")
-    except (OSError, TypeError, *saver.READ_ERRORS) as error:
+        checkpoints.require_whole(folder / f"model.ckpt-{score['global_step']}")
+    except (OSError, TypeError, AttributeError, *saver.READ_ERRORS) as error:
         reason = " ".join(str(error).split())
         log.warning("%s cannot be used and will be replaced: %.300s", folder, reason)
         return none
     return best
 
 
+def _digest(score: dict[str, float]) -> str:
+    return hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
+
+
 def write_scalars(folder: str, values: dict[str, float], step: int) -> None:
-    """Adds a point to each of the curves in TensorBoard's event files of `folder`."""
+    """Adds a point to each of the curves in TensorBoard's event files of `folder`.
+
+    Raises:
+      CurvesError: it cannot be written.
+    """
     with tf.Graph().as_default():  # FileWriter belongs to graphs
         writer = tf.compat.v1.summary.FileWriterCache.get(folder)
     summary = tf.compat.v1.Summary(
         value=[tf.compat.v1.Summary.Value(tag=t, simple_value=v) for t, v in values.items()]
     )
     writer.add_summary(summary, step)
-    writer.flush()
+    events.flush(folder)

@@ -8,9 +8,10 @@ from cnn_mnist.recipes import Recipe
 def save(folder, shape, step=7):
     """Saves a checkpoint with one variable of the classic network, of this shape."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.compat.v1.train.get_or_create_global_step()
+        global_step = tf.compat.v1.train.get_or_create_global_step()
         tf.compat.v1.get_variable("conv2d/kernel", shape)
         session.run(tf.compat.v1.global_variables_initializer())
+        global_step.load(step, session)
         tf.compat.v1.train.Saver().save(session, str(folder / "model.ckpt"), global_step=step)
 
 
