@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from cnn_mnist import estimator, saver
-from cnn_mnist.errors import InputError
+from cnn_mnist.errors import InputError, reason
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.saver import READ_ERRORS
@@ -33,7 +33,7 @@ class CheckpointError(InputError):
 def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
     """What to raise instead of one of `READ_ERRORS`."""
     return CheckpointError(
-        f"--model_dir: {checkpoint} cannot be read: {_reason(error)}; "
+        f"--model_dir: {checkpoint} cannot be read: {reason(error)}; "
         "name another folder or an older checkpoint in it"
     )
 
@@ -65,20 +65,20 @@ def newest_whole(model_dir: str) -> str | None:
       CheckpointError: there are checkpoints, and none is whole.
     """
     candidates = _candidates(Path(model_dir))
-    reasons = []
+    damages = []
     for checkpoint in candidates:
         try:
             require_whole(checkpoint)
         except READ_ERRORS as error:
-            reasons.append(f"{checkpoint} is damaged: {_reason(error)}")
+            damages.append(f"{checkpoint} is damaged: {reason(error)}")
             continue
-        for reason in reasons:
-            log.warning("%s; it is passed over", reason)
+        for damage in damages:
+            log.warning("%s; it is passed over", damage)
         return str(checkpoint)
     if candidates:
         raise CheckpointError(
             f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read; "
-            f"{reasons[0]}; bring back one that is whole, or name another --model_dir"
+            f"{damages[0]}; bring back one that is whole, or name another --model_dir"
         )
     return None
 
@@ -227,7 +227,3 @@ def _delete_leftovers(folder: Path) -> None:
         saver.delete(folder, step)
     # The last: as long as it is there, `_candidates` takes none of those files for a checkpoint.
     shutil.rmtree(folder / saver.PART, ignore_errors=True)
-
-
-def _reason(error: Exception) -> str:
-    return f"{' '.join(str(getattr(error, 'message', error)).split()):.200}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cnn_mnist import estimator
+from cnn_mnist import estimator, events
 from cnn_mnist.dataset import Split
 from cnn_mnist.input_fns import eval_input_fn, eval_steps
 from cnn_mnist.metrics import Report, Tally
@@ -36,7 +36,11 @@ def evaluate(
 
     Returns:
       The report, and the global step of the checkpoint.
+
+    Raises:
+      OSError: the curves cannot be written.
     """
+    events.require_space(classifier.eval_dir())
     tally = Tally(class_names)
     hook = TallyHook(tally, split)
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.

@@ -6,14 +6,17 @@ own; whoever gives it another event, or asks for all to be on disk, gets the err
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.errors import RunError
+from cnn_mnist.errors import RunError, reason
+from cnn_mnist.files import naming, write_files
 
 FILES = "events.out.tfevents.*"
+PROBE, PROBE_BYTES = ".probe", 1 << 16
 WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
 
 
@@ -37,6 +40,35 @@ def quiet_threads() -> Iterator[None]:
         threading.excepthook = before
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(screen, 2)
+        os.close(screen)
+
+
+def require_space(folder: str | os.PathLike) -> None:
+    """Checks that a file can be made in a folder, which is made if need be, and be written.
+
+    TensorFlow's writer would begin without one, print lines from its thread, and lose the curves.
+
+    Raises:
+      OSError: it cannot.
+    """
+    with naming(folder):
+        for path in write_files(folder, {PROBE: bytes(PROBE_BYTES)}):
+            path.unlink()
+
+
 def flush(folder: str | os.PathLike) -> None:
     """Waits until everything that was given to the writer of a folder is in its event file.
 
@@ -56,8 +88,7 @@ def flush(folder: str | os.PathLike) -> None:
 
 def failed(folder: str | os.PathLike, error: Exception) -> CurvesError:
     """What to raise instead of an error of TensorFlow's writer."""
-    reason = " ".join(str(getattr(error, "message", error)).split())
     return CurvesError(
-        f"{folder}: the curves cannot be written: {reason:.200}; "
+        f"{folder}: the curves cannot be written: {reason(error)}; "
         "mend that and run the same command again"
     )

@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags
 
 from cnn_mnist import usage
-from cnn_mnist.errors import InputError, RunError
+from cnn_mnist.errors import InputError, RunError, reason
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
 from cnn_mnist.signals import sigterm_exits
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if not _is_of_tensorflow(error):
             raise
-        print(f"error: {' '.join(str(getattr(error, 'message', error)).split()):.300}", file=sys.stderr)
+        print(f"error: {reason(error, 300)}", file=sys.stderr)
         return 1
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist.errors import RunError
+from cnn_mnist.errors import RunError, reason
+from cnn_mnist.events import quiet
 from cnn_mnist.files import sync, write_files
 
 KEPT = 5  # checkpoints, as many as the Estimator keeps
@@ -74,13 +75,14 @@ class Saver(tf.compat.v1.train.Saver):
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            super().save(
-                sess,
-                str(part / prefix.name),
-                meta_graph_suffix=meta_graph_suffix,
-                write_meta_graph=write_meta_graph,
-                write_state=False,
-            )
+            with quiet():
+                super().save(
+                    sess,
+                    str(part / prefix.name),
+                    meta_graph_suffix=meta_graph_suffix,
+                    write_meta_graph=write_meta_graph,
+                    write_state=False,
+                )
             values = read(part / prefix.name)
             require_finite(values, f"step {global_step:,}")
             publish(part, prefix.name)
@@ -90,7 +92,7 @@ class Saver(tf.compat.v1.train.Saver):
             raise
         except (OSError, *READ_ERRORS) as error:
             shutil.rmtree(part, ignore_errors=True)
-            raise _save_error(prefix, error, sess) from error
+            raise _save_error(prefix, error, sess, write_meta_graph) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
         self._on_disk = str(prefix)
@@ -155,6 +157,8 @@ def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
     kept = [kept for kept in steps(folder) if kept <= step][-keep:]
     lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
     lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in kept]
+    if (folder / STATE).is_dir():  # where a file belongs
+        remove(folder / STATE)
     write_files(folder, {STATE: ("\n".join(lines) + "\n").encode()})
 
 
@@ -204,14 +208,14 @@ def files_of(folder: Path) -> dict[int, list[Path]]:
     return found
 
 
-def _save_error(prefix: Path, error: Exception, sess: Any) -> SaveError:
+def _save_error(prefix: Path, error: Exception, sess: Any, with_graph: bool) -> SaveError:
     with sess.graph.as_default():
         variables = tf.compat.v1.global_variables()
     needed = sum(v.shape.num_elements() * v.dtype.size for v in variables)
-    needed += sess.graph.as_graph_def().ByteSize()  # the .meta file
+    if with_graph:  # the .meta file
+        needed += sess.graph.as_graph_def().ByteSize()
     free = shutil.disk_usage(prefix.parent).free if prefix.parent.is_dir() else 0
-    reason = " ".join(str(getattr(error, "message", error)).split())
     return SaveError(
-        f"{prefix}: cannot be saved: {reason:.200}; it takes {needed:,} bytes, {free:,} are free; "
-        "the checkpoints before it are whole: mend that and run the same command again"
+        f"{prefix}: cannot be saved: {reason(error)}; it takes {needed:,} bytes, {free:,} are "
+        "free; the checkpoints before it are whole: mend that and run the same command again"
     )

@@ -81,6 +81,7 @@ def train(
       CurvesError: the curves cannot be written.
     """
     recipe, model_dir = record.recipe, classifier.model_dir
+    events.require_space(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal())
         session_hooks: list[Any] = [stop, hooks.FiniteGuard()]

@@ -85,6 +85,7 @@ class ValidationHook(estimator.SessionRunHook):
         self._show = show
 
     def begin(self) -> None:
+        events.require_space(self._curves)
         self._scorer = Scorer(self._recipe)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}

@@ -12,9 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stress import interrupts, runs
+from stress.damage import damage
 from stress.datasets import idx
 from stress.flags import flags
+from stress.full_disk import full_disk
 from stress.pictures import images
+from stress.poison import poison
 from stress.tally import Tally
 
 SHOWN_FAILURES = 10
@@ -53,6 +56,9 @@ TESTS: dict[str, StressTest] = {
     "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),
     "images": StressTest("damaged and hostile pictures", images, full=2_000, quick=150),
     "flags": StressTest("wrong flags, alone and in pairs", flags, full=500, quick=25),
+    "damage": StressTest("damage the files of a trained network", damage, full=500, quick=40),
+    "full_disk": StressTest("fill the disk before each write", full_disk, full=56, quick=4),
+    "poison": StressTest("NaN and infinity while training", poison, full=40, quick=4),
 }
 
 

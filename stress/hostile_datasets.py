@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stress.damage import damaged, npy_file
+from stress.mutations import damaged, npy_file
 from stress.dataset_files import (
     KEYS,
     NAMES,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stress.damage import damaged, npy_file
+from stress.mutations import damaged, npy_file
 from stress.picture_files import (
     JPEG,
     PNG,

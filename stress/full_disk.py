@@ -1,0 +1,188 @@
+"""Fills the disk before each write of a training run in turn."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from stress import forked
+from stress.forked import Ended
+from stress.tally import Tally
+
+PAGE = 4096  # bytes that a tmpfs takes at a time
+PAGES = 4096  # of the disk, far more than a run needs
+INODES = 400
+INODES_NEEDED = 40  # by a run, roughly
+COVERED = 48  # tries with which every kind of write can be expected to have failed
+
+FLAGS = ("--recipe=tfjs", "--batch_size=20", "--train_size=0", "--validation_size=37")
+STEPS = ("--steps=6", "--save_checkpoints_steps=2", "--eval_every_steps=2", "--log_every_n_iter=0")
+
+# Where the disk was full, by what the error's line names. Digits stand for any.
+KINDS = {
+    "the lock": r"m/trainer\.lock:",
+    "recipe.json": r"m/recipe\.json:",
+    "the training's event file": r"m: (the curves cannot be written|No space)",
+    "the validation's event file": r"m/eval_validation: ",
+    "graph.pbtxt": r"m/graph\.pbtxt",
+    "a checkpoint's data": r"m/model\.ckpt-\d+: .*m/\.saving/\S*\.data-",
+    "a checkpoint's index": r"m/model\.ckpt-\d+: .*m/\.saving/\S*\.index",
+    "a checkpoint's meta": r"m/model\.ckpt-\d+: .*m/\.saving/\S*\.meta",
+    "the list of checkpoints": r"m/checkpoint\b",
+    "the best checkpoint's recipe.json": r"m/best/recipe\.json",
+    "the best checkpoint": r"m/best/model\.ckpt-\d+: .*m/best/\.saving/",
+    "the best checkpoint's list": r"m/best/checkpoint\b",
+    "score.json": r"m/best/score\.json",
+    "the evaluation's event file": r"m/eval: ",
+    "a picture of the report": r"m/report/\w+\.png",
+    "the report": r"m/report/report\.",
+    "the report's event file": r"m/report/events",
+}
+
+
+def full_disk(count: int, seed: int, folder: Path) -> Tally:
+    """Runs into a full disk, makes room, runs again, and compares with an undisturbed run."""
+    tally = forked.share("stress.full_disk:fill", count, seed, folder)
+    if count >= COVERED:
+        seen = "\n".join(path.read_text() for path in folder.glob("*/errors"))
+        for kind, pattern in KINDS.items():
+            if not re.search(pattern, seen):
+                tally.add(holds=False, else_say=f"{kind}: in {count} tries it never failed")
+    return tally
+
+
+def fill(numbers: list[int], seed: int, folder: Path) -> Tally:
+    """The share of one worker: a half of all sizes of the disk; where they fail differently, most.
+
+    Writes the error lines that it saw into `folder/errors`.
+    """
+    tally = Tally()
+    disk = folder / "disk"
+    disk.mkdir()
+    size = f"size={PAGES * PAGE},nr_inodes={INODES}"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or error
+        why = f"a small disk cannot be made, which needs root or user name spaces: {said}"
+        for _ in numbers:
+            tally.add(holds=False, else_say=why)
+        return tally
+    data = forked.small_data(folder / "data")
+    trials = [_Trial(disk, data, report=report) for report in (False, True)]
+    for trial in trials:
+        trial.learn(numbers[0] % forked.WORKERS)
+    for number in numbers:
+        trial = trials[number // forked.WORKERS % 4 == 3]
+        inodes = number % 12 >= 10
+        free = (number * 7 + seed) % INODES_NEEDED if inodes else trial.next()
+        ended, trouble = trial.run(free, inodes=inodes)
+        with (folder / "errors").open("a") as file:
+            print(ended.error, file=file)
+        what = f"{free} {'inodes' if inodes else 'pages'} free: {ended.told}"
+        tally.add(holds=not trouble, else_say=f"{what}: {'; '.join(trouble)}")
+    return tally
+
+
+class _Trial:
+    """A disk for one part of the program, training or reporting, and what is left there at last."""
+
+    def __init__(self, disk: Path, data: str, *, report: bool) -> None:
+        self._disk, self._model_dir = disk, disk / "m"
+        mode = "--mode=train_and_eval" if report else "--mode=train"
+        self._flags = (*FLAGS, *STEPS, data, f"--model_dir={self._model_dir}", mode)
+        self._trained = disk.parent / "trained" if report else None
+        self._ends: dict[int, str] = {}  # pages that were free -> the error's line
+
+    def learn(self, half: int) -> None:
+        """Runs undisturbed, and chooses which half of the disk's sizes to try.
+
+        Raises:
+          RuntimeError: that failed.
+        """
+        self._begin()
+        before = os.statvfs(self._disk)
+        ended = forked.program(*self._flags)
+        self._wanted, read = forked.call(_state, self._model_dir)
+        if ended.code or read.code:
+            raise RuntimeError(f"undisturbed: {ended.told}; {read.told}")
+        space = os.statvfs(self._disk)
+        # At most 60 pages more were there for a while: a checkpoint on its way.
+        pages = before.f_bfree - space.f_bfree + 60
+        self._ends = {half * pages // 2: "?", pages - (1 - half) * (pages - pages // 2): "!"}
+        if self._trained is None:
+            shutil.copytree(self._model_dir, self._disk.parent / "trained")
+
+    def next(self) -> int:
+        """The middle of the widest gap between two sizes that end differently, or else of any."""
+        sizes = sorted(self._ends)
+        for size in sizes:
+            if self._ends[size] in "?!":
+                return size
+        gaps = zip(sizes, sizes[1:], strict=False)
+        _, _, low, high = max(
+            (self._ends[a] != self._ends[b] and b - a > 1, b - a, a, b) for a, b in gaps
+        )
+        return (low + high) // 2
+
+    def run(self, free: int, *, inodes: bool) -> tuple[Ended, list[str]]:
+        """Runs on a disk with so much free space, and again with room; tells what was wrong."""
+        self._begin()
+        ballast = self._disk / "ballast"
+        ballast.mkdir()
+        space = os.statvfs(self._disk)
+        if inodes:
+            for number in range(space.f_ffree - free):
+                (ballast / str(number)).touch()
+        elif space.f_bfree > free:
+            with (ballast / "pages").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, (space.f_bfree - free) * PAGE)
+        ended = forked.program(*self._flags)
+        if not inodes:
+            self._ends[free] = re.sub(r"tmp[0-9a-f]{32}|tempstate\d+|[\d,]+ ", "", f"{ended.error}")
+        trouble = []
+        if ended.code not in (0, 1) or (ended.code == 1 and not _is_clear(ended)):
+            trouble.append("expected exit code 0, or 1 and one line that names the file")
+        there, read = forked.call(_state, self._model_dir)
+        wanted = self._wanted["checkpoints"]
+        if read.code:
+            trouble.append(f"what it left cannot be read: {read.told}")
+        elif any(wanted.get(Path(p).name) != sha for p, sha in there["checkpoints"].items()):
+            trouble.append("a checkpoint that it left is not that of an undisturbed run")
+        shutil.rmtree(ballast)
+        again = forked.program(*self._flags)
+        found, read = forked.call(_state, self._model_dir)
+        if again.code or again.error or read.code:
+            trouble.append(f"with room again: {again.told}; {read.told}")
+        else:
+            different = [key for key in self._wanted if found[key] != self._wanted[key]]
+            trouble += [f"with room again, other {key}: {found[key]}" for key in different]
+        return ended, trouble
+
+    def _begin(self) -> None:
+        shutil.rmtree(self._model_dir, ignore_errors=True)
+        if self._trained:
+            shutil.copytree(self._trained, self._model_dir)
+
+
+def _is_clear(ended: Ended) -> bool:
+    line = ended.error or ""
+    saving = "cannot be saved" in line
+    return "No space left" in line and "disk/m" in line and (not saving or "bytes" in line)
+
+
+def _state(model_dir: Path) -> dict:
+    """What counts in a folder: bits of the variables, scores, curves, nothing half-written."""
+    from cnn_mnist import curves
+
+    names = [path.with_suffix("") for path in sorted(model_dir.rglob("model.ckpt-*.index"))]
+    notes = ("recipe.json", "best/recipe.json", "best/score.json", "report/report.json")
+    files = [path.relative_to(model_dir) for path in sorted(model_dir.rglob("*"))]
+    return {
+        "checkpoints": {str(p.relative_to(model_dir)): forked.variables(p) for p in names},
+        "notes": {n: (model_dir / n).read_text() for n in notes if (model_dir / n).exists()},
+        "curves": curves.read_curves(model_dir),
+        "files": sorted({str(path) for path in files if "tfevents" not in path.name}),
+    }
