@@ -70,7 +70,7 @@ def require_space(folder: str | os.PathLike) -> None:
 
 
 def flush(folder: str | os.PathLike) -> None:
-    """Waits until everything that was given to the writer of a folder is in its event file.
+    """Waits until all that was given to the writer of a folder can be read from its event file.
 
     Raises:
       CurvesError: it cannot be written; a full disk.
@@ -82,13 +82,18 @@ def flush(folder: str | os.PathLike) -> None:
             tf.compat.v1.summary.FileWriterCache.get(str(folder)).flush()
     except tf.errors.OpError as error:
         raise failed(folder, error) from error
-    if not any(Path(folder).glob(FILES)):  # TensorFlow's writer does not mind
-        raise CurvesError(f"{folder}: no file for the curves can be made in it: no space or inode?")
+    # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
+    paths = sorted(Path(folder).glob(FILES), key=lambda path: path.stat().st_mtime_ns)
+    try:
+        for _ in tf.compat.v1.train.summary_iterator(str(paths[-1])):
+            pass
+    except (LookupError, tf.errors.OpError) as error:
+        raise failed(paths[-1] if paths else folder, error) from error
 
 
 def failed(folder: str | os.PathLike, error: Exception) -> CurvesError:
     """What to raise instead of an error of TensorFlow's writer."""
     return CurvesError(
         f"{folder}: the curves cannot be written: {reason(error)}; "
-        "mend that and run the same command again"
+        "make room, if that is missing, and run the same command again"
     )

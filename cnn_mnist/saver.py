@@ -217,5 +217,6 @@ def _save_error(prefix: Path, error: Exception, sess: Any, with_graph: bool) -> 
     free = shutil.disk_usage(prefix.parent).free if prefix.parent.is_dir() else 0
     return SaveError(
         f"{prefix}: cannot be saved: {reason(error)}; it takes {needed:,} bytes, {free:,} are "
-        "free; the checkpoints before it are whole: mend that and run the same command again"
+        "free; the checkpoints before it are whole: make room, if that is missing, and run the "
+        "same command again"
     )

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from stress import forked
@@ -23,8 +24,9 @@ STEPS = ("--steps=6", "--save_checkpoints_steps=2", "--eval_every_steps=2", "--l
 KINDS = {
     "the lock": r"m/trainer\.lock:",
     "recipe.json": r"m/recipe\.json:",
-    "the training's event file": r"m: (the curves cannot be written|No space)",
+    "the training's event file": r"m: No space",
     "the validation's event file": r"m/eval_validation: ",
+    "the graph in it": r"m\S*: the curves cannot be written",
     "graph.pbtxt": r"m/graph\.pbtxt",
     "a checkpoint's data": r"m/model\.ckpt-\d+: .*m/\.saving/\S*\.data-",
     "a checkpoint's index": r"m/model\.ckpt-\d+: .*m/\.saving/\S*\.index",
@@ -104,7 +106,9 @@ class _Trial:
         """
         self._begin()
         before = os.statvfs(self._disk)
-        ended = forked.program(*self._flags)
+        levels = self._disk.parent / "levels"
+        levels.write_text("")
+        ended = forked.program(*self._flags, before=lambda: _note_levels(self._disk, levels))
         self._wanted, read = forked.call(_state, self._model_dir)
         if ended.code or read.code:
             raise RuntimeError(f"undisturbed: {ended.told}; {read.told}")
@@ -112,11 +116,19 @@ class _Trial:
         # At most 60 pages more were there for a while: a checkpoint on its way.
         pages = before.f_bfree - space.f_bfree + 60
         self._ends = {half * pages // 2: "?", pages - (1 - half) * (pages - pages // 2): "!"}
+        # The files that Python writes, each when just nothing is left for it.
+        first = {}
+        for line in levels.read_text().splitlines():
+            used, name = line.split(" ", 1)
+            first.setdefault(name, int(used))
+        self._levels = sorted(first.values())[half :: forked.WORKERS]
         if self._trained is None:
             shutil.copytree(self._model_dir, self._disk.parent / "trained")
 
     def next(self) -> int:
-        """The middle of the widest gap between two sizes that end differently, or else of any."""
+        """The next size: of those learned, or in the widest gap between two different ends."""
+        if self._levels:
+            return self._levels.pop()
         sizes = sorted(self._ends)
         for size in sizes:
             if self._ends[size] in "?!":
@@ -167,10 +179,25 @@ class _Trial:
             shutil.copytree(self._trained, self._model_dir)
 
 
+def _note_levels(disk: Path, levels: Path) -> None:
+    """Lets this process note, for each file that it opens to write, how full the disk is then."""
+    start = os.statvfs(disk).f_bfree
+    notes = os.open(levels, os.O_WRONLY | os.O_APPEND)
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open" and str(arguments[0]).startswith(str(disk)) and arguments[2] & 3:
+            name = re.sub(r"\d+", "", str(Path(arguments[0]).relative_to(disk)))
+            used = start - os.statvfs(disk).f_bfree
+            os.write(notes, f"{used} {name}\n".encode())
+
+    sys.addaudithook(hook)
+
+
 def _is_clear(ended: Ended) -> bool:
     line = ended.error or ""
     saving = "cannot be saved" in line
-    return "No space left" in line and "disk/m" in line and (not saving or "bytes" in line)
+    why = "No space left" in line or "curves cannot be written: truncated record" in line
+    return why and "disk/m" in line and (not saving or "bytes" in line)
 
 
 def _state(model_dir: Path) -> dict:

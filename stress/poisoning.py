@@ -59,9 +59,16 @@ class Poison:
     def put(self) -> None:
         """Puts it into the program; to be called in the process of the run, before it."""
         self.named.unlink(missing_ok=True)
+        real_optimizer = model.optimizer
+        poisoned: list[_Poisoned] = []
+
+        def optimizer(recipe: Any) -> _Poisoned:
+            poisoned.append(_Poisoned(real_optimizer(recipe), self))
+            return poisoned[-1]
+
+        if self.kind != "variable":
+            model.optimizer = optimizer
         if self.kind == "gradient":
-            real_optimizer = model.optimizer
-            model.optimizer = lambda recipe: _Poisoned(real_optimizer(recipe), self)
             return
         real = model.cnn_model_fn
 
@@ -71,8 +78,7 @@ class Poison:
                 return spec
             if self.kind == "variable":
                 return spec._replace(training_hooks=[_Injector(self)])
-            now = tf.equal(tf.compat.v1.train.get_global_step(), self.step - 1)
-            loss = tf.where(now, tf.constant(self.value), spec.loss)
+            loss = tf.where(poisoned[-1].now, tf.constant(self.value), spec.loss)
             self.named.write_text("the loss")
             return spec._replace(loss=loss)
 
@@ -102,21 +108,32 @@ class _Injector(estimator.SessionRunHook):
 
 
 class _Poisoned:
-    """An optimizer with one element of one gradient changed in one step."""
+    """An optimizer with one element of one gradient changed in one step.
+
+    Attributes:
+      now: whether it is that step; read before the step is counted.
+    """
+
+    now: Any
 
     def __init__(self, real: Any, poison: Poison) -> None:
         self._real, self._poison = real, poison
-        self.apply_gradients = real.apply_gradients
+
+    def apply_gradients(self, pairs: Any, step: Any) -> Any:
+        with tf.control_dependencies([self.now]):
+            return self._real.apply_gradients(pairs, step)
 
     def compute_gradients(self, loss: Any) -> list[tuple[Any, Any]]:
+        self.now = tf.equal(tf.compat.v1.train.get_global_step(), self._poison.step - 1)
         pairs = list(self._real.compute_gradients(loss))
+        if self._poison.kind == "loss":
+            return pairs
         chosen = int(self._poison.place[0] * len(pairs))
         gradient, variable = pairs[chosen]
         shape = gradient.shape.as_list()
         values = np.zeros(shape, np.float32)
         values.flat[int(self._poison.place[1] * values.size)] = self._poison.value
-        now = tf.equal(tf.compat.v1.train.get_global_step(), self._poison.step - 1)
-        pairs[chosen] = (tf.where(now, gradient + values, gradient), variable)
+        pairs[chosen] = (tf.where(self.now, gradient + values, gradient), variable)
         self._poison.named.write_text(f"the gradient of {variable.op.name}")
         return pairs
 

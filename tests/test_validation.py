@@ -1,5 +1,9 @@
+import dataclasses
 import io
 import json
+import logging
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -164,3 +168,91 @@ def test_best_is_the_highest_accuracy_then_the_lowest_loss(better, worse, tmp_pa
 
     other = validation.read_best(tmp_path, None) if worse is None else score(worse)
     assert validation.best_first(score(better)) < validation.best_first(other)
+
+
+@pytest.fixture
+def best(trained, tmp_path):
+    return shutil.copytree(trained[2] / "best", tmp_path / "best")
+
+
+def test_the_best_score_so_far_is_read(small, best):
+    noted = json.loads((best / "score.json").read_text())
+    score = validation.read_best(best, record.of(RECIPE, small))
+    assert score == {name: noted[name] for name in ("accuracy", "average_loss")}
+    assert 0 < score["accuracy"] <= 1
+    longer = dataclasses.replace(RECIPE, steps=50)
+    assert validation.read_best(best, record.of(longer, small)) == score
+
+
+def another_accuracy(best):
+    score = json.loads((best / "score.json").read_text())
+    (best / "score.json").write_text(json.dumps({**score, "accuracy": 0.999}))
+
+
+def of_another_step(best):
+    for path in best.glob("model.ckpt-*"):
+        path.rename(path.with_name(re.sub(r"ckpt-\d+", "ckpt-4", path.name)))
+    score = json.loads((best / "score.json").read_text())
+    score.pop("sha256")
+    score["global_step"] = 4
+    noted = json.dumps({**score, "sha256": validation._digest(score)})
+    (best / "score.json").write_text(noted)
+
+
+def truncated(best):
+    (data,) = best.glob("*.data-*")
+    data.write_bytes(data.read_bytes()[:-3])
+
+
+def another_run(best):
+    note = json.loads((best / "recipe.json").read_text())
+    note["recipe"]["seed"] += 1
+    (best / "recipe.json").write_text(json.dumps(note))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda best: (best / "score.json").write_bytes(b""), "Expecting value"),
+        (lambda best: (best / "score.json").write_bytes(b"[]"), ""),
+        (lambda best: (best / "score.json").write_bytes(b"\xff\xfe"), ""),
+        (lambda best: (best / "score.json").write_text('{"accuracy": 1.0}'), "sha256"),
+        (another_accuracy, "sha256"),
+        (of_another_step, "it is of step"),
+        (truncated, ""),
+        (lambda best: next(best.glob("*.index")).unlink(), ""),
+        (lambda best: (best / "recipe.json").unlink(), "recipe.json is missing"),
+        (lambda best: (best / "recipe.json").write_text("{"), "recipe.json cannot be read"),
+        (another_run, "holds another run: --seed is 4, not 3"),
+    ],
+)
+def test_a_best_that_cannot_be_used_is_told_and_beaten_by_any(small, best, caplog, damage, reason):
+    damage(best)
+    with caplog.at_level(logging.WARNING, logger="cnn_mnist"):
+        score = validation.read_best(best, record.of(RECIPE, small))
+    assert score == {"accuracy": -1.0, "average_loss": float("inf")}
+    (line,) = caplog.messages
+    assert line.startswith(f"{best} cannot be used and will be replaced: ")
+    assert reason in line and "\n" not in line
+
+
+def test_a_best_that_is_lost_is_told_when_the_run_goes_on(small, tmp_path, caplog):
+    train(dataclasses.replace(RECIPE, steps=12), small, tmp_path)
+    shutil.rmtree(tmp_path / "best")
+    with caplog.at_level(logging.WARNING, logger="cnn_mnist"):
+        train(RECIPE, small, tmp_path)
+    assert [m for m in caplog.messages if "score.json is missing" in m] == [
+        f"{tmp_path}/best/score.json is missing: the best checkpoint up to step 12 is lost, that "
+        "of the steps to come will be kept"
+    ]
+    assert json.loads((tmp_path / "best" / "score.json").read_text())["global_step"] > 12
+
+
+def test_a_best_of_later_steps_that_is_damaged_is_not_what_stays(small, tmp_path):
+    train(RECIPE, small, tmp_path)
+    (tmp_path / "best" / "model.ckpt-99.index").write_bytes(b"damaged")
+    (tmp_path / "best" / "score.json").write_text("{}")
+    train(dataclasses.replace(RECIPE, steps=28), small, tmp_path)
+    step = json.loads((tmp_path / "best" / "score.json").read_text())["global_step"]
+    assert step in (25, 28)
+    assert checkpoints.newest(RECIPE, str(tmp_path / "best")).endswith(f"best/model.ckpt-{step}")
