@@ -22,9 +22,9 @@ from rich.text import Text
 from cnn_mnist import estimator
 from cnn_mnist.model import GRADIENTS
 from cnn_mnist.saver import non_finite
+from cnn_mnist.signals import SIGNALS, Ending
 
 SHOWN_NAMES = 10  # of what is not finite
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def no_note(text: str) -> None:
@@ -152,7 +152,7 @@ class FiniteGuard(estimator.SessionRunHook):
 class StopOnSignal(estimator.SessionRunHook):
     """Ends training after the current step on SIGTERM or Ctrl-C, so that the Estimator saves it.
 
-    A context manager: it listens between entering and leaving. A second Ctrl-C ends at once.
+    A context manager: it listens between entering and leaving. A second signal ends at once.
 
     Attributes:
       received: the signal that came, or None.
@@ -172,7 +172,10 @@ class StopOnSignal(estimator.SessionRunHook):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
-        signal.signal(number, self._before[self.received])
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+            if isinstance(handler, Ending):
+                handler.asked = True
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         if self.received is not None:

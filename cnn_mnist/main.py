@@ -18,7 +18,7 @@ from cnn_mnist import usage
 from cnn_mnist.errors import InputError, RunError, reason
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
-from cnn_mnist.signals import sigterm_exits
+from cnn_mnist.signals import ending_program, leave
 from cnn_mnist.usage import UsageError
 
 FLAGS = flags.FLAGS
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     130: ended by SIGTERM or Ctrl-C.
     """
     try:
-        with sigterm_exits(), quiet_threads():
+        with ending_program(), quiet_threads():
             parse_flags(sys.argv if argv is None else argv)
             recipe = chosen_recipe()
             from cnn_mnist import commands  # not before the flags are known to be good
@@ -102,6 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except SystemExit as ended:  # `--help`, SIGTERM
+        return int(ended.code or 0)
     except BrokenPipeError:  # the reader of stdout has gone: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         return 1
@@ -174,4 +176,4 @@ def values_of(fields: type) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,24 +1,60 @@
-"""SIGTERM, which ends the program in good order wherever it is."""
+"""SIGTERM and Ctrl-C, which end the program in good order wherever it is."""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+
+
+class Ending:
+    """The program's handler of both signals.
+
+    The first raises `KeyboardInterrupt` or `SystemExit(143)`, so that what is open is closed. The
+    next ends the process on the spot: TensorFlow now and then swallows an exception, and after
+    SIGKILL, too, nothing would be lost.
+
+    Attributes:
+      asked: whether a signal came.
+    """
+
+    asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Receives a signal."""
+        if self.asked:
+            leave(128 + number)
+        self.asked = True
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
-def sigterm_exits() -> Iterator[None]:
-    """While entered, SIGTERM raises `SystemExit(143)`, as Ctrl-C raises `KeyboardInterrupt`."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets only the main thread listen to signals
-        return
-    before = signal.signal(signal.SIGTERM, _exit)
+def ending_program() -> Iterator[None]:
+    """While entered, an `Ending` receives SIGTERM and Ctrl-C."""
+    # Python lets only the main thread listen to signals.
+    listening = threading.current_thread() is threading.main_thread()
+    ending = Ending()
+    before = {number: signal.signal(number, ending) for number in SIGNALS if listening}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+def leave(code: int) -> NoReturn:
+    """Ends the process, without Python's own end, which takes TensorFlow a second."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # RuntimeError: in a write
+            stream.flush()
+    if os.isatty(2):
+        os.write(2, SHOW_CURSOR)
+    os._exit(code)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stress.mutations import damaged, npy_file
 from stress.dataset_files import (
     KEYS,
     NAMES,
@@ -26,6 +25,7 @@ from stress.dataset_files import (
     zeros_gzip,
     zip_of,
 )
+from stress.mutations import damaged, npy_file
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """What is checked of a command before anything is loaded."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -57,11 +59,31 @@ def test_a_folder_that_cannot_be(here, name, said):
     assert said in message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_write_protected_place(here):
-    here.chmod(0o555)
-    check_folder("model_dir", "new", writable=False)
-    assert "write-protected" in refusal(check_folder, "model_dir", "new", writable=True)
+def as_an_ordinary_user(call):
+    """What `call()` returns, a string, in a process that may not write everywhere."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setuid(65_534)
+        os.write(writing, call().encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return said
+
+
+def test_a_write_protected_place():
+    with tempfile.TemporaryDirectory() as folder:  # which other users can look into
+        Path(folder).chmod(0o555)
+        name = f"{folder}/new"
+        check_folder("model_dir", name, writable=False)
+        said = as_an_ordinary_user(lambda: refusal(check_folder, "model_dir", name, writable=True))
+    assert said == (
+        f"--model_dir={name}: expected a place to write to, but {folder} is write-protected"
+    )
 
 
 @pytest.mark.parametrize("config", ["{}", ' {"cluster": {"chief": ["host:1"]}} '])
