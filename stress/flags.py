@@ -110,7 +110,7 @@ def flags(count: int, seed: int, folder: Path) -> Tally:
         tally.add(holds=False, else_say=f"no wrong values are known of --{name}: add some here")
     wrongs = list(every_wrong())
     tries = [one_try(rng, wrongs, folder / str(number)) for number in range(count)]
-    harmless = [tries.pop().folder for _ in range(max(1, count // 50))]
+    harmless = [tries.pop().folder for _ in range(max(1, count // 100))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for fault in (*pool.map(fault_of, tries), *pool.map(fault_of_harmless, harmless)):
             tally.add(holds=not fault, else_say=fault)
