@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from stress import forked
 from stress.forked import Ended
@@ -117,7 +118,7 @@ class _Trial:
         pages = before.f_bfree - space.f_bfree + 60
         self._ends = {half * pages // 2: "?", pages - (1 - half) * (pages - pages // 2): "!"}
         # The files that Python writes, each when just nothing is left for it.
-        first = {}
+        first: dict[str, int] = {}
         for line in levels.read_text().splitlines():
             used, name = line.split(" ", 1)
             first.setdefault(name, int(used))
@@ -180,16 +181,38 @@ class _Trial:
 
 
 def _note_levels(disk: Path, levels: Path) -> None:
-    """Lets this process note, for each file that it opens to write, how full the disk is then."""
+    """Lets this process note, for each file that it begins to write, how full the disk is then.
+
+    For files that TensorFlow writes, which does not tell, it notes it once they are there.
+    """
+    import tensorflow as tf
+
     start = os.statvfs(disk).f_bfree
     notes = os.open(levels, os.O_WRONLY | os.O_APPEND)
 
+    def used() -> int:
+        return start - os.statvfs(disk).f_bfree
+
+    def note(pages: int, path: str | Path) -> None:
+        name = re.sub(r"\d+", "", str(Path(path).relative_to(disk)))
+        os.write(notes, f"{pages} {name}\n".encode())
+
     def hook(event: str, arguments: tuple) -> None:
         if event == "open" and str(arguments[0]).startswith(str(disk)) and arguments[2] & 3:
-            name = re.sub(r"\d+", "", str(Path(arguments[0]).relative_to(disk)))
-            used = start - os.statvfs(disk).f_bfree
-            os.write(notes, f"{used} {name}\n".encode())
+            # A probe takes more than what was written, and deleted, before it.
+            note(used() + 8 * (".probe" in str(arguments[0])), arguments[0])
 
+    def save(self: Any, session: Any, path: str, **options: Any) -> Any:
+        before = used()
+        result = real_save(self, session, path, **options)
+        data = next(Path(path).parent.glob("*.data-*"))
+        pages = -(-data.stat().st_size // PAGE)
+        for suffix, level in ((".data", 0), (".index", pages), (".meta", pages + 1)):
+            note(before + level, f"{path}{suffix}")
+        return result
+
+    real_save = tf.compat.v1.train.Saver.save
+    tf.compat.v1.train.Saver.save = save
     sys.addaudithook(hook)
 
 

@@ -72,7 +72,9 @@ class Poison:
             return
         real = model.cnn_model_fn
 
-        def cnn_model_fn(features: Any, labels: Any, mode: str, params: Any) -> Any:
+        def cnn_model_fn(
+            features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
+        ) -> Any:
             spec = real(features, labels, mode, params)
             if mode != estimator.ModeKeys.TRAIN:
                 return spec
