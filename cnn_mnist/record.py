@@ -108,6 +108,8 @@ def write(record: Record, model_dir: str | Path) -> None:
 def _recipe(fields: dict[str, Any]) -> Recipe:
     """The recipe with these fields, none of which may be missing or of another type."""
     for field in dataclasses.fields(Recipe):
+        if field.name not in fields:
+            raise ValueError(f"no {field.name}")
         value = fields[field.name]
         allowed = (int, float) if field.type is float else (field.type,)
         if type(value) not in allowed:

@@ -229,7 +229,9 @@ def test_show_data_draws_examples_and_labels(cnn_mnist, small_data_dir, tmp_path
 
 def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
     (tmp_path / "model_dir").mkdir()
-    (tmp_path / "model_dir" / "recipe.json").write_text('{"recipe": {"optimizer": "magic"}}')
+    recipe = {**recipes.Recipe().params(), "optimizer": "magic"}
+    note = {"recipe": recipe, "data_sha256": "0" * 64, "tensorflow": "2.21.0"}
+    (tmp_path / "model_dir" / "recipe.json").write_text(json.dumps(note))
     result = cnn_mnist("--mode=eval")
     assert (result.returncode, result.stdout) == (2, "")
     assert re.fullmatch(
