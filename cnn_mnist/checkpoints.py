@@ -20,8 +20,10 @@ from cnn_mnist.saver import READ_ERRORS
 
 BEST = "best"  # the folder of the best checkpoint, below the model_dir
 
+PLACES = (BEST, "eval", "eval_validation", "report")  # where else a run writes
+
 # Files that a killed run leaves half-written: of `files.write_files`, and of TensorFlow's own.
-LEFTOVER = re.compile(r"\..+\.\d+\.part|(graph\.pbtxt|checkpoint)\.tmp[0-9a-f]{32}")
+LEFTOVER = re.compile(r"\..+\.\d+\.part|\.probe|(graph\.pbtxt|checkpoint)\.tmp[0-9a-f]{32}")
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ def resume(recipe: Recipe, model_dir: str) -> int:
     checkpoint = newest_whole(model_dir)
     if checkpoint is not None:
         check_fits(recipe, checkpoint, training=True)
-    for place in (folder, folder / BEST):
+    for place in (folder, *(folder / name for name in PLACES)):
         if place.is_dir():
             _delete_leftovers(place)
     if checkpoint is None:

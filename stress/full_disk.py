@@ -75,10 +75,11 @@ def fill(numbers: list[int], seed: int, folder: Path) -> Tally:
         return tally
     data = forked.small_data(folder / "data")
     trials = [_Trial(disk, data, report=report) for report in (False, True)]
-    for trial in trials:
+    of_report = {number: number // forked.WORKERS % 4 == 3 for number in numbers}
+    for trial in trials[: 1 + any(of_report.values())]:
         trial.learn(numbers[0] % forked.WORKERS)
     for number in numbers:
-        trial = trials[number // forked.WORKERS % 4 == 3]
+        trial = trials[of_report[number]]
         inodes = number % 12 >= 10
         free = (number * 7 + seed) % INODES_NEEDED if inodes else trial.next()
         ended, trouble = trial.run(free, inodes=inodes)

@@ -228,6 +228,7 @@ def test_what_a_killed_run_left_half_written_is_deleted_and_nothing_else(model_d
             "model.ckpt-12.data-00000-of-00001",
             "model.ckpt-12.meta",
             ".checkpoint.4711.part",
+            ".probe",
             f"graph.pbtxt.tmp{'0a' * 16}",
             f"checkpoint.tmp{'f' * 32}",
         ):
