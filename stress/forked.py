@@ -15,6 +15,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -71,13 +72,24 @@ def share(function: str, count: int, seed: int, folder: Path, **options: Any) ->
             log = stack.enter_context((place / "log").open("w+"))
             # A mount name space of its own: what it mounts is gone when it ends.
             command = [*_namespace(), sys.executable, "-m", "stress.forked", task]
+            # A process of several threads, as NumPy's BLAS starts them, may hang when it forks.
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
             worker = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
             )
             stack.callback(_end, worker)
             workers.append((worker, log))
         for worker, log in workers:
-            printed = worker.communicate()[0]
+            try:
+                printed = worker.communicate(timeout=PATIENCE * (3 + count))[0]
+            except subprocess.TimeoutExpired:
+                tally.add(holds=False, else_say="the worker hangs")
+                continue
             if worker.returncode:
                 log.seek(0)
                 tally.add(holds=False, else_say=f"the worker ended: {log.read()[-1500:]}")
@@ -124,7 +136,6 @@ def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Ended]:
             file = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
             os.dup2(file, descriptor)
             os.close(file)
-        signal.alarm(PATIENCE)
         code = 70
         try:
             value = function(*arguments)
@@ -135,9 +146,19 @@ def call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Ended]:
         except BaseException:
             traceback.print_exc()
         raise _ChildEnds(code)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = os.waitstatus_to_exitcode(_wait(child))
     value = pickle.loads(result.read_bytes()) if status == 0 and result.exists() else None
     return value, Ended(status, *(path.read_text(errors="replace") for path in (out, err)))
+
+
+def _wait(child: int) -> int:
+    """The status with which a child ended, by itself or, if it hangs, killed."""
+    end = time.monotonic() + PATIENCE
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.005)
+    return ended[1]
 
 
 class _ChildEnds(SystemExit):
