@@ -38,7 +38,7 @@ def evaluate(
       The report, and the global step of the checkpoint.
 
     Raises:
-      OSError: the curves cannot be written.
+      OSError, CurvesError: the curves cannot be written.
     """
     events.require_space(classifier.eval_dir())
     tally = Tally(class_names)
@@ -47,4 +47,5 @@ def evaluate(
     metrics = classifier.evaluate(
         eval_input_fn(split), eval_steps(split), hooks=[hook], checkpoint_path=checkpoint
     )
+    events.flush(classifier.eval_dir())
     return tally.report(), int(metrics["global_step"])
