@@ -4,6 +4,7 @@ TensorFlow is loaded only after everything that can be checked without it was fo
 """
 
 import dataclasses
+import logging
 import shlex
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from rich.console import Console
 
 from cnn_mnist import console, dataset, files, lock, record
 from cnn_mnist.recipes import Recipe
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +135,9 @@ def _train_alone(
 
     recipe, model_dir = what.recipe, options.model_dir
     first_step = checkpoints.resume(recipe, model_dir)
+    if first_step and record.read(model_dir) is None:
+        place = Path(model_dir) / record.FILE
+        log.warning("%s is missing: taking the checkpoint for one of this very command", place)
     record.write(what, model_dir)
     if first_step >= recipe.steps:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")

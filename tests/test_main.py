@@ -155,6 +155,16 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     assert longer.stdout.splitlines()[0] == "resuming at step 4: 130 training images, 7 steps"
     assert longer.stdout.splitlines()[1].startswith("trained 3 steps in ")
     assert "accuracy" not in longer.stdout
+    assert "recipe.json" not in longer.stderr
+
+    (tmp_path / "model_dir" / "recipe.json").unlink()
+    without = cnn_mnist(*flags, "--steps=7", "--mode=train")
+    assert without.returncode == 0
+    assert "reached: nothing left to train" in without.stdout
+    assert without.stderr == (
+        "WARNING:cnn_mnist.commands:model_dir/recipe.json is missing: "
+        "taking the checkpoint for one of this very command\n"
+    )
 
     evaluated = cnn_mnist(*flags, "--mode=eval")
     assert evaluated.returncode == 0
