@@ -16,6 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cnn_mnist import stderr
+
 # Written to stderr by TensorFlow 2.15 to 2.21 on every start, whatever TF_CPP_MIN_LOG_LEVEL says,
 # on a machine where nothing is wrong.
 START_UP_NOISE = (
@@ -127,15 +129,8 @@ def quiet_start() -> Iterator[None]:
     if shutil.which("grep") is None:
         yield
         return
-    sys.stderr.flush()
-    screen = os.dup(2)
     # A session of its own: Ctrl-C is for this process, which then closes the pipe.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as grep:
         assert grep.stdin is not None
-        os.dup2(grep.stdin.fileno(), 2)
-        try:
+        with stderr.redirected(grep.stdin.fileno()):
             yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(screen, 2)
-            os.close(screen)

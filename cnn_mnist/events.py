@@ -6,12 +6,12 @@ own; whoever gives it another event, or asks for all to be on disk, gets the err
 
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cnn_mnist import stderr
 from cnn_mnist.errors import RunError, reason
 from cnn_mnist.files import naming, write_files
 
@@ -43,17 +43,8 @@ def quiet_threads() -> Iterator[None]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
-    sys.stderr.flush()
-    screen = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
+    with Path(os.devnull).open("w") as nowhere, stderr.redirected(nowhere.fileno()):
         yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(screen, 2)
-        os.close(screen)
 
 
 def require_space(folder: str | os.PathLike) -> None:
