@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator
+from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.files import check_free
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
@@ -65,7 +66,7 @@ def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
                 signatures[name] = tf.compat.v1.saved_model.predict_signature_def(
                     {"images": images}, spec.predictions
                 )
-        tf.compat.v1.train.Saver().restore(session, checkpoint)
+        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
         builder = tf.compat.v1.saved_model.Builder(folder)
         builder.add_meta_graph_and_variables(
             session,

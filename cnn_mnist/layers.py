@@ -7,6 +7,8 @@ can be exchanged with the tutorials' own code. Initial weights and dropout masks
 generators, whose algorithm (Philox) is named: the same seed gives the same numbers in every run,
 and nothing about them needs to be kept in a checkpoint.
 
+Variables are `float32`. A layer computes in the dtype of what it is given, `float32` or `bfloat16`.
+
 Every layer notes its output in the graph's collection `LAYERS`, for the table of `--mode=summary`.
 """
 
@@ -36,7 +38,7 @@ def conv2d(
     """Convolution of stride 1: `[B, H, W, C]` -> `[B, H, W, filters]`, smaller if not padded."""
     with tf.compat.v1.variable_scope(name):
         shape = [kernel_size, kernel_size, net.shape[-1], filters]
-        kernel, bias = _kernel_and_bias(shape, seed, initializer or glorot_uniform)
+        kernel, bias = _kernel_and_bias(shape, net.dtype, seed, initializer)
         return _noted(tf.nn.bias_add(tf.nn.conv2d(net, kernel, 1, padding), bias))
 
 
@@ -46,7 +48,7 @@ def dense(
     """Fully connected layer: `[B, N]` -> `[B, units]`."""
     with tf.compat.v1.variable_scope(name):
         shape = [net.shape[-1], units]
-        kernel, bias = _kernel_and_bias(shape, seed, initializer or glorot_uniform)
+        kernel, bias = _kernel_and_bias(shape, net.dtype, seed, initializer)
         return _noted(tf.nn.bias_add(tf.matmul(net, kernel), bias))
 
 
@@ -73,8 +75,9 @@ def unit_columns(images: Any) -> Any:
     applies: it divides along the rows' axis.
     """
     with tf.name_scope("unit_columns"):
-        length = tf.norm(images, axis=1, keepdims=True)  # [B, 1, W, C]
-        return _noted(tf.math.divide_no_nan(images, length))
+        pixels = tf.cast(images, tf.float32)
+        length = tf.norm(pixels, axis=1, keepdims=True)  # [B, 1, W, C]
+        return _noted(tf.cast(tf.math.divide_no_nan(pixels, length), images.dtype))
 
 
 def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
@@ -86,7 +89,10 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
         return net
     step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
     key = tf.stack([tf.constant(random_stream(seed, "dropout"), tf.int64), step])
-    return tf.nn.experimental.stateless_dropout(net, rate, seed=key, rng_alg="philox")
+    # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
+    wide = tf.cast(net, tf.float32)
+    dropped = tf.nn.experimental.stateless_dropout(wide, rate, seed=key, rng_alg="philox")
+    return tf.cast(dropped, net.dtype)
 
 
 def glorot_uniform(shape: list[int], key: Any) -> Any:
@@ -122,17 +128,20 @@ def random_stream(seed: int, purpose: str) -> int:
     return (zlib.crc32(purpose.encode()) >> 1) << 32 | seed
 
 
-def _kernel_and_bias(shape: list[int], seed: int, initializer: Initializer) -> tuple[Any, Any]:
-    """The variables `kernel` and `bias` of the layer whose variable scope is open; biases are 0."""
+def _kernel_and_bias(
+    shape: list[int], compute_dtype: Any, seed: int, initializer: Initializer | None
+) -> tuple[Any, Any]:
+    """`kernel` and `bias`, cast to `compute_dtype`, of the layer whose variable scope is open."""
     layer = tf.compat.v1.get_variable_scope().name
 
     def initial(shape: Any, dtype: Any = tf.float32, **_: Any) -> Any:
         key = tf.constant([random_stream(seed, f"{layer}/kernel"), 0], tf.int64)
-        return tf.cast(initializer(list(shape), key), dtype)
+        return tf.cast((initializer or glorot_uniform)(list(shape), key), dtype)
 
     kernel = tf.compat.v1.get_variable("kernel", shape, initializer=initial)
     zeros = tf.compat.v1.zeros_initializer()
-    return kernel, tf.compat.v1.get_variable("bias", shape[-1:], initializer=zeros)
+    bias = tf.compat.v1.get_variable("bias", shape[-1:], initializer=zeros)
+    return tf.cast(kernel, compute_dtype), tf.cast(bias, compute_dtype)
 
 
 def _noted(output: Any) -> Any:

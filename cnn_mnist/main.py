@@ -14,10 +14,10 @@ from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import usage
+from cnn_mnist import processor, usage
 from cnn_mnist.errors import InputError, RunError, reason
 from cnn_mnist.events import quiet_threads
-from cnn_mnist.recipes import OPTIMIZERS, RECIPES, Recipe
+from cnn_mnist.recipes import AUGMENTS, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
 from cnn_mnist.signals import ending_program, leave
 from cnn_mnist.usage import UsageError
 
@@ -70,11 +70,22 @@ flags.DEFINE_enum(
 flags.DEFINE_enum("optimizer", None, OPTIMIZERS, "Gradient descent, with momentum 0.9, or Adam.")
 flags.DEFINE_integer("steps", None, "Training steps in total, over all runs.")
 flags.DEFINE_integer("batch_size", None, "Images per training step.")
-flags.DEFINE_float("learning_rate", None, "Step size of the optimizer.")
+flags.DEFINE_float("learning_rate", None, "Step size of the optimizer; a schedule's highest.")
+flags.DEFINE_enum(
+    "learning_rate_schedule", None, SCHEDULES, "How the step size changes over the steps."
+)
 flags.DEFINE_float("dropout_rate", None, "Share of the last hidden layer that a step leaves out.")
+flags.DEFINE_enum("augment", None, AUGMENTS, "How training images are moved.")
+flags.DEFINE_float("average_decay", None, "Of the moving average that is scored; 0 for none.")
 flags.DEFINE_integer("validation_size", None, "Training images set aside for validation.")
 flags.DEFINE_integer("train_size", None, "Images to train on; 0 for all others.")
 flags.DEFINE_integer("eval_every_steps", None, "Steps between two validations; 0 for none.")
+flags.DEFINE_enum(
+    "precision",
+    None,
+    [*PRECISIONS, "auto"],
+    "Of activations and products. auto: bfloat16 where the processor multiplies it, else float32.",
+)
 flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.")
 
 
@@ -161,6 +172,8 @@ def chosen_recipe() -> Recipe:
         there = record.read(FLAGS.model_dir)
         recipe = there.recipe if there else recipe
     given = {name: value for name, value in values_of(Recipe).items() if value is not None}
+    if FLAGS.precision == "auto":
+        given["precision"] = processor.precision()
     return dataclasses.replace(recipe, **given)
 
 

@@ -8,8 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from cnn_mnist import estimator
+from cnn_mnist.augment import augmented
+from cnn_mnist.averaging import averaged, variables_to_restore
 from cnn_mnist.networks import NETWORKS
 from cnn_mnist.recipes import Recipe, RecipeError
+from cnn_mnist.schedules import learning_rate
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
@@ -45,18 +48,22 @@ def cnn_model_fn(
     if recipe.network not in NETWORKS:
         known = ", ".join(NETWORKS)
         raise RecipeError(f"--network={recipe.network}: expected one of {known}")
+    images = scaled_images(features["x"])
+    if training:
+        images = augmented(images, recipe.augment, seed=recipe.seed)
     logits = NETWORKS[recipe.network](
-        scaled_images(features["x"]),
+        tf.cast(images, recipe.precision),
         training=training,
         dropout_rate=recipe.dropout_rate,
         seed=recipe.seed,
     )  # [B, K]
+    logits = tf.cast(logits, tf.float32)
     predictions = {
         "classes": tf.argmax(logits, axis=1),
         "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
     }
     if mode == estimator.ModeKeys.PREDICT:
-        return estimator.EstimatorSpec(mode, predictions=predictions)
+        return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # [B]
     loss = tf.reduce_mean(losses)
@@ -64,11 +71,11 @@ def cnn_model_fn(
         right = tf.equal(tf.cast(labels, tf.int64), predictions["classes"])  # [B]
         tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
         step = tf.compat.v1.train.get_or_create_global_step()
-        descent = optimizer(recipe)
+        descent = optimizer(recipe, learning_rate(recipe, step))
         gradients = descent.compute_gradients(loss)
         for gradient, _ in gradients:
             tf.compat.v1.add_to_collection(GRADIENTS, gradient)
-        train_op = descent.apply_gradients(gradients, step)
+        train_op = averaged(descent.apply_gradients(gradients, step), recipe, step)
         return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     metrics = {
@@ -77,16 +84,26 @@ def cnn_model_fn(
         # shorter last batch bends.
         "average_loss": tf.compat.v1.metrics.mean(losses),
     }
-    return estimator.EstimatorSpec(mode, loss=loss, eval_metric_ops=metrics)
+    return estimator.EstimatorSpec(
+        mode, loss=loss, eval_metric_ops=metrics, scaffold=scaffold(recipe)
+    )
 
 
-def optimizer(recipe: Recipe) -> Any:
+def scaffold(recipe: Recipe) -> Any:
+    """What the Estimator needs to read the scored weights; None where these are the trained."""
+    if recipe.average_decay == 0:
+        return None
+    saver = tf.compat.v1.train.Saver(variables_to_restore(recipe))
+    return tf.compat.v1.train.Scaffold(saver=saver)
+
+
+def optimizer(recipe: Recipe, learning_rate: Any) -> Any:
     """The optimizer that a recipe names, one of `recipes.OPTIMIZERS`."""
     if recipe.optimizer == "adam":
-        return tf.compat.v1.train.AdamOptimizer(recipe.learning_rate, epsilon=ADAM_EPSILON)
+        return tf.compat.v1.train.AdamOptimizer(learning_rate, epsilon=ADAM_EPSILON)
     if recipe.optimizer == "momentum":
-        return tf.compat.v1.train.MomentumOptimizer(recipe.learning_rate, MOMENTUM)
-    return tf.compat.v1.train.GradientDescentOptimizer(recipe.learning_rate)
+        return tf.compat.v1.train.MomentumOptimizer(learning_rate, MOMENTUM)
+    return tf.compat.v1.train.GradientDescentOptimizer(learning_rate)
 
 
 def scaled_images(x: Any) -> Any:

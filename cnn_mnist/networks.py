@@ -2,13 +2,13 @@
 
 Every network takes
 
-- `images`, `float32 [B, 28, 28, 1]`, 0 to 1;
+- `images`, `float32` or `bfloat16` `[B, 28, 28, 1]`, 0 to 1;
 - `training`: whether dropout acts;
 - `dropout_rate`: share of the last hidden layer's activations that dropout sets to zero;
 - `seed`: of the initial weights and the dropout masks;
 
-and returns logits, `float32 [B, K]`. What a network does to its images first is part of it, so that
-training, evaluation and serving cannot disagree.
+and returns logits, `[B, K]`, of the same dtype. What a network does to its images first is part of
+it, so that training, evaluation and serving cannot disagree.
 
 Shapes are written with these axes: B batch, H height, W width, C channels, K classes.
 """

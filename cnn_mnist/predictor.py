@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, record
+from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.dataset import IMAGE_SHAPE, NUM_CLASSES
 from cnn_mnist.model import IMAGE_SHAPES, cnn_model_fn
 from cnn_mnist.recipes import RECIPES, Recipe
@@ -56,7 +57,7 @@ class Predictor:
                 graphs = {dtype: _predictions(dtype, recipe) for dtype in ("uint8", "float32")}
             self._session = tf.compat.v1.Session()
             try:
-                self.global_step = restore(self._session, self.checkpoint)
+                self.global_step = restore(self._session, self.checkpoint, recipe)
             except checkpoints.CheckpointError:
                 self._session.close()
                 raise
@@ -106,14 +107,14 @@ class Predictor:
         self.close()
 
 
-def restore(session: Any, checkpoint: str) -> int:
+def restore(session: Any, checkpoint: str, recipe: Recipe) -> int:
     """Gives the variables of the default graph their values; returns the global step.
 
     Raises:
       CheckpointError: the checkpoint's files are damaged.
     """
     try:
-        tf.compat.v1.train.Saver().restore(session, checkpoint)
+        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
     except READ_ERRORS as error:
         raise checkpoints.unreadable(checkpoint, error) from error
     return checkpoints.step_of(checkpoint)

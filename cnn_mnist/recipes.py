@@ -6,6 +6,9 @@ from typing import Any
 from cnn_mnist.errors import InputError
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
+SCHEDULES = ("constant", "cosine", "one_cycle")
+AUGMENTS = ("none", "shift", "rotation", "shift_and_rotation")
+PRECISIONS = ("float32", "bfloat16")
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of 32 bits
 LARGEST_BATCH = 65_536  # images; the first layer of `cnn` then takes 6 GB
 
@@ -23,13 +26,18 @@ class Recipe:
     Attributes:
       network: name of a function in `networks.NETWORKS`.
       optimizer: one of `OPTIMIZERS`.
-      learning_rate: step size of the optimizer.
+      learning_rate: step size of the optimizer; the highest of a schedule.
+      learning_rate_schedule: one of `SCHEDULES`.
       batch_size: images per training step.
       steps: the total; training stops when `global_step` reaches it.
       dropout_rate: share of the dense layer's activations that a training step sets to zero.
+      augment: one of `AUGMENTS`: how training images are moved.
+      average_decay: of the moving average of the weights, which is what is scored; 0 for none.
       validation_size: training images that are set aside, from the front of the training file.
       train_size: images to train on, from behind those; 0 for all the rest.
       eval_every_steps: steps between two looks at the validation images; 0 for none.
+      precision: one of `PRECISIONS`, for activations and products; weights, loss and optimizer are
+        `float32` in either.
       seed: fixes the initial weights, the order of the images and the dropout masks.
 
     Raises:
@@ -39,16 +47,23 @@ class Recipe:
     network: str = "cnn"
     optimizer: str = "sgd"
     learning_rate: float = 0.001
+    learning_rate_schedule: str = "constant"
     batch_size: int = 100
     steps: int = 20_000
     dropout_rate: float = 0.4
+    augment: str = "none"
+    average_decay: float = 0.0
     validation_size: int = 5_000
     train_size: int = 0
     eval_every_steps: int = 1_000
+    precision: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._require("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
+        self._require_one_of("optimizer", OPTIMIZERS)
+        self._require_one_of("learning_rate_schedule", SCHEDULES)
+        self._require_one_of("augment", AUGMENTS)
+        self._require_one_of("precision", PRECISIONS)
         # Each range is written so that NaN, for which every comparison is false, is refused.
         positive = SMALLEST_FLOAT <= self.learning_rate <= LARGEST_FLOAT
         self._require("learning_rate", positive, "a number above 0, from 1.2e-38 to 3.4e+38")
@@ -56,6 +71,7 @@ class Recipe:
         self._require("batch_size", in_memory, f"at least 1 and at most {LARGEST_BATCH}")
         self._require("steps", 1 <= self.steps < 2**63, "at least 1 and below 2^63")
         self._require("dropout_rate", 0 <= self.dropout_rate < 1, "at least 0 and below 1")
+        self._require("average_decay", 0 <= self.average_decay < 1, "at least 0 and below 1")
         self._require("validation_size", self.validation_size >= 0, "at least 0")
         self._require("train_size", self.train_size >= 0, "at least 0")
         self._require("eval_every_steps", self.eval_every_steps >= 0, "at least 0")
@@ -64,6 +80,9 @@ class Recipe:
     def _require(self, field: str, holds: bool, expected: str) -> None:
         if not holds:
             raise RecipeError(f"--{field}={getattr(self, field)!s:.100}: expected {expected}")
+
+    def _require_one_of(self, field: str, choices: tuple[str, ...]) -> None:
+        self._require(field, getattr(self, field) in choices, f"one of {', '.join(choices)}")
 
     def params(self) -> dict[str, Any]:
         """The recipe as the `params` of an Estimator; `Recipe(**params)` is the way back."""

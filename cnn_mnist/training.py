@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -61,7 +62,12 @@ class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
 
 
 def train(
-    classifier: Any, record: Record, data: Dataset, screen: Console, log_every_n_iter: int
+    classifier: Any,
+    record: Record,
+    data: Dataset,
+    screen: Console,
+    log_every_n_iter: int,
+    more_hooks: Sequence[Any] = (),
 ) -> signal.Signals | None:
     """Trains until `global_step` reaches `recipe.steps`, or until SIGTERM or Ctrl-C.
 
@@ -71,6 +77,7 @@ def train(
       data: its test images are not touched.
       screen: where the progress is shown.
       log_every_n_iter: steps between two lines on `softmax_tensor`; 0 for none.
+      more_hooks: session hooks of the caller's.
 
     Returns:
       The signal that ended the training, or None.
@@ -84,7 +91,7 @@ def train(
     events.require_space(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal())
-        session_hooks: list[Any] = [stop, hooks.FiniteGuard()]
+        session_hooks: list[Any] = [stop, hooks.FiniteGuard(), *more_hooks]
         note = hooks.no_note
         if screen.is_terminal:
             progress = hooks.ProgressHook(recipe.steps, screen)

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, events, record, saver
+from cnn_mnist.averaging import scored_name
 from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
@@ -89,7 +90,9 @@ class ValidationHook(estimator.SessionRunHook):
         self._scorer = Scorer(self._recipe)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
-        self._variables = {name: every[name] for name in self._scorer.variables}
+        self._variables = {
+            name: every[scored_name(name, self._recipe)] for name in self._scorer.variables
+        }
         self._saver = saver.Saver(keep=2)
         self._best_score = read_best(self._best, self._record)
 

@@ -63,8 +63,8 @@ class Poison:
         real_optimizer = model.optimizer
         poisoned: list[_Poisoned] = []
 
-        def optimizer(recipe: Any) -> _Poisoned:
-            poisoned.append(_Poisoned(real_optimizer(recipe), self))
+        def optimizer(recipe: Any, learning_rate: Any) -> _Poisoned:
+            poisoned.append(_Poisoned(real_optimizer(recipe, learning_rate), self))
             return poisoned[-1]
 
         if self.kind != "variable":

@@ -1,0 +1,35 @@
+"""Weight averaging: what is scored and served is a moving average of the trained weights.
+
+The averages are variables of their own in the training graph and in checkpoints; the graphs of
+evaluation and prediction read them into the network's variables.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist.recipes import Recipe
+
+
+def averaged(train_op: Any, recipe: Recipe, step: Any) -> Any:
+    """The training step, followed by that of the average if the recipe wants one.
+
+    The average of a young run forgets faster, `(1 + step) / (10 + step)`, so that the initial
+    weights do not stay in it.
+    """
+    if recipe.average_decay == 0:
+        return train_op
+    average = tf.compat.v1.train.ExponentialMovingAverage(recipe.average_decay, step)
+    with tf.control_dependencies([train_op]):
+        return average.apply(tf.compat.v1.trainable_variables())
+
+
+def scored_name(name: str, recipe: Recipe) -> str:
+    """The variable in checkpoints that is to be read for a trainable variable."""
+    return f"{name}/ExponentialMovingAverage" if recipe.average_decay else name
+
+
+def variables_to_restore(recipe: Recipe) -> dict[str, Any]:
+    """Name in a checkpoint -> variable of the default graph, for evaluation and prediction."""
+    scored = {scored_name(v.op.name, recipe): v for v in tf.compat.v1.trainable_variables()}
+    return {**scored, "global_step": tf.compat.v1.train.get_or_create_global_step()}

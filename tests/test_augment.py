@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnn_mnist import augment, recipes
+
+
+@pytest.fixture(scope="module")
+def images(mnist):
+    """Seven real images, `float32 [7, 28, 28, 1]`."""
+    return mnist.train.images[:7, ..., np.newaxis] / np.float32(255)
+
+
+def run(images, kind, *, seed=3, step=0):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        global_step = tf.compat.v1.train.get_or_create_global_step()
+        result = augment.augmented(tf.constant(images), kind, seed=seed)
+        session.run(tf.compat.v1.global_variables_initializer())
+        session.run(global_step.assign(step))
+        return session.run(result)
+
+
+def warped(images, angle=0.0, right=0.0, down=0.0):
+    """All images warped alike."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        amounts = [tf.fill([len(images)], float(a)) for a in (angle, right, down)]
+        transforms = augment.about_the_middle(*amounts, *images.shape[1:3])
+        return session.run(augment.warp(tf.constant(images), transforms))
+
+
+def test_a_shift_moves_every_pixel(images):
+    np.testing.assert_array_equal(warped(images, right=3, down=1)[:, 1:, 3:], images[:, :-1, :-3])
+    assert not warped(images, right=3, down=1)[:, :1].any()
+    assert not warped(images, right=3, down=1)[:, :, :3].any()
+
+
+def test_a_quarter_turn_is_against_the_clock(images):
+    expected = np.rot90(images, axes=(1, 2))
+    np.testing.assert_allclose(warped(images, angle=math.pi / 2), expected, atol=2e-6)
+
+
+def test_half_a_pixel_is_the_mean_of_two(images):
+    expected = (images[:, :, 1:] + images[:, :, :-1]) / 2
+    np.testing.assert_allclose(warped(images, right=0.5)[:, :, 1:], expected, atol=1e-6)
+
+
+def test_none_changes_nothing(images):
+    np.testing.assert_array_equal(run(images, "none"), images)
+
+
+@pytest.mark.parametrize("kind", recipes.AUGMENTS[1:])
+def test_amounts_are_a_function_of_seed_and_step(images, kind):
+    first = run(images, kind)
+    assert first.shape == images.shape and first.dtype == np.float32
+    np.testing.assert_array_equal(run(images, kind), first)
+    for other in (run(images, kind, seed=4), run(images, kind, step=1)):
+        assert np.abs(other - first).max() > 0.1
+    assert first.min() >= 0 and first.max() <= 1
+
+
+def test_each_image_moves_by_an_amount_of_its_own_and_not_too_far(images):
+    dots = np.zeros((300, 28, 28, 1), np.float32)
+    dots[:, 14, 20] = 1  # 0.5 below and 6.5 to the right of the middle
+    rows, columns = np.arange(28)[:, None], np.arange(28)[None]
+
+    def places(kind):
+        moved = run(dots, kind)[..., 0]
+        weight = moved.sum((1, 2))
+        assert (weight > 0.9).all()  # nothing leaves the image
+        down = (moved * rows).sum((1, 2)) / weight - 13.5
+        return down, (moved * columns).sum((1, 2)) / weight - 13.5
+
+    down, right = places("shift")
+    assert np.abs(down - 0.5).max() <= augment.SHIFT + 1e-3 > np.abs(right - 6.5).max()
+    assert down.std() == pytest.approx(augment.SHIFT / math.sqrt(3), rel=0.15)
+    assert right.std() == pytest.approx(augment.SHIFT / math.sqrt(3), rel=0.15)
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.2
+
+    down, right = places("rotation")
+    angles = np.degrees(np.arctan2(-down, right) - math.atan2(-0.5, 6.5))
+    assert np.abs(angles).max() <= augment.ROTATION + 1.5  # a dot's own middle is blurred
+    assert angles.std() == pytest.approx(augment.ROTATION / math.sqrt(3), rel=0.15)
