@@ -77,6 +77,35 @@ def cnn_mnist_program(precision: str, model_dir: str) -> None:
     training.train(classifier, record.of(recipe, data), data, screen, 50, [BurstHook()])
 
 
+def bare_loop(precision: str, model_dir: str) -> None:
+    """The graph of this package's training step, in a plain loop: no Estimator, no hooks."""
+    from cnn_mnist import console
+
+    console.start_tensorflow()
+    import tensorflow as tf
+
+    from cnn_mnist import sessions
+    from cnn_mnist.input_fns import train_input_fn
+    from cnn_mnist.model import cnn_model_fn
+    from cnn_mnist.recipes import Recipe
+
+    recipe = Recipe(precision=precision)
+    with tf.Graph().as_default():
+        tf.compat.v1.train.get_or_create_global_step()
+        batches = train_input_fn(dataset.load().train, recipe.batch_size, recipe.seed)()
+        iterator = tf.compat.v1.data.make_initializable_iterator(batches)
+        features, labels = iterator.get_next()
+        train_op = cnn_model_fn(features, labels, "train", recipe.params()).train_op
+        session = tf.compat.v1.Session(config=sessions.config())
+        session.run([tf.compat.v1.global_variables_initializer()])
+        session.run(iterator.initializer)
+    bursts = Bursts()
+    bursts.start()
+    while True:
+        session.run(train_op)
+        bursts.step_done()
+
+
 def keras_fit(precision: str, model_dir: str) -> None:
     """Keras 3 on TensorFlow: `Model.fit` over arrays."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -173,7 +202,12 @@ def _batches(size: int) -> Iterator[np.ndarray]:
             yield order[start : start + BATCH_SIZE]
 
 
-CONTENDERS = {"cnn_mnist": cnn_mnist_program, "keras": keras_fit, "torch": torch_eager}
+CONTENDERS = {
+    "cnn_mnist": cnn_mnist_program,
+    "bare": bare_loop,
+    "keras": keras_fit,
+    "torch": torch_eager,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator
+from cnn_mnist import checkpoints, estimator, sessions
 from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.files import check_free
 from cnn_mnist.model import cnn_model_fn
@@ -54,7 +54,7 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
 
 
 def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
         raw = tf.compat.v1.placeholder(tf.uint8, [None, 28, 28], name="images")
         encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_images")
         tf.compat.v1.train.get_or_create_global_step()

@@ -125,26 +125,31 @@ class FiniteGuard(estimator.SessionRunHook):
         trained = tf.compat.v1.trainable_variables()
         variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
         gradients = tf.compat.v1.get_collection(GRADIENTS)
-        self._names = [f"the variable {v.op.name}" for v in variables]
+        loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
+        self._names = ["the loss"]
+        self._names += [f"the variable {v.op.name}" for v in variables]
         self._names += [
             f"the gradient of {v.op.name}" for v, _ in zip(trained, gradients, strict=False)
         ]
-        self._loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
-        self._squares = tf.stack([tf.nn.l2_loss(value) for value in (*variables, *gradients)])
+        squares = [tf.nn.l2_loss(value) for value in (*variables, *gradients)]
+        self._watched = tf.stack([loss, *squares])
         self._step = tf.compat.v1.train.get_global_step()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
 
     def before_run(self, run_context: Any) -> Any:
-        return estimator.SessionRunArgs([self._loss, self._squares])
+        return estimator.SessionRunArgs(self._watched)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         self._steps_done += 1
-        loss, squares = run_values.results
-        if not (np.isfinite(loss) and np.isfinite(squares).all()):
-            names = [n for n, s in zip(self._names, squares, strict=True) if not np.isfinite(s)]
-            names = [f"the loss ({loss})"] * (not np.isfinite(loss)) + names
+        finite = np.isfinite(run_values.results)
+        if not finite.all():
+            names = [
+                name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite
+            ]
+            if not finite[0]:
+                names[0] += f" ({run_values.results[0]})"
             others = f" and {len(names) - SHOWN_NAMES} more" * (len(names) > SHOWN_NAMES)
             raise non_finite(f"step {self._steps_done:,}", ", ".join(names[:SHOWN_NAMES]) + others)
 

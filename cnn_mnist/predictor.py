@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator, record
+from cnn_mnist import checkpoints, estimator, record, sessions
 from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.dataset import IMAGE_SHAPE, NUM_CLASSES
 from cnn_mnist.model import IMAGE_SHAPES, cnn_model_fn
@@ -55,7 +55,7 @@ class Predictor:
         with tf.Graph().as_default():
             with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
                 graphs = {dtype: _predictions(dtype, recipe) for dtype in ("uint8", "float32")}
-            self._session = tf.compat.v1.Session()
+            self._session = tf.compat.v1.Session(config=sessions.config())
             try:
                 self.global_step = restore(self._session, self.checkpoint, recipe)
             except checkpoints.CheckpointError:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import estimator, events, hooks
+from cnn_mnist import estimator, events, hooks, sessions
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.input_fns import train_input_fn
 from cnn_mnist.model import cnn_model_fn
@@ -31,6 +31,7 @@ def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int 
     config = estimator.RunConfig(
         model_dir=model_dir,
         tf_random_seed=recipe.seed,
+        session_config=sessions.config(),
         save_checkpoints_steps=save_checkpoints_steps,
         save_summary_steps=min(SUMMARY_STEPS, recipe.eval_every_steps or SUMMARY_STEPS),
     )
@@ -103,12 +104,14 @@ def train(
         if len(data.validation) and recipe.eval_every_steps:
             session_hooks.append(ValidationHook(record, data.validation, model_dir, screen.print))
         # The last, so that what was scored before a run is killed is scored again after it resumes.
-        save_steps = classifier.config.save_checkpoints_steps
-        session_hooks.append(
-            tf.compat.v1.train.CheckpointSaverHook(
-                model_dir, save_steps=save_steps, listeners=[CurvesFirst(model_dir)]
-            )
+        saving = tf.compat.v1.train.CheckpointSaverHook(
+            model_dir,
+            save_steps=classifier.config.save_checkpoints_steps,
+            listeners=[CurvesFirst(model_dir)],
         )
+        # Or else it asks for the step after every step, in a run of the session of its own.
+        saving._set_steps_per_run(1)
+        session_hooks.append(saving)
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
         events.flush(model_dir)

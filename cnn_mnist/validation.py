@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator, events, record, saver
+from cnn_mnist import checkpoints, estimator, events, record, saver, sessions
 from cnn_mnist.averaging import scored_name
 from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
@@ -44,7 +44,7 @@ class Scorer:
             self._reset = tf.compat.v1.local_variables_initializer()
             variables = tf.compat.v1.trainable_variables()
             self._initializers = {v.op.name: v.initializer for v in variables}
-            self._session = tf.compat.v1.Session()
+            self._session = tf.compat.v1.Session(config=sessions.config())
         self.variables = list(self._initializers)
 
     def score(self, values: dict[str, Any], split: Split) -> dict[str, float]:

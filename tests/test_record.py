@@ -13,11 +13,15 @@ OTHER = {
     "network": "tfjs",
     "optimizer": "adam",
     "learning_rate": 0.5,
+    "learning_rate_schedule": "cosine",
     "batch_size": 7,
     "dropout_rate": 0.1,
+    "augment": "shift",
+    "average_decay": 0.9,
     "validation_size": 9,
     "train_size": 11,
     "eval_every_steps": 13,
+    "precision": "bfloat16",
     "seed": 17,
 }
 
@@ -62,6 +66,16 @@ def test_another_value_of_a_field_is_named(tmp_path, name):
         f"--model_dir={tmp_path}: holds another run: --{name} is {was}, not {OTHER[name]}. "
         "Give what it was started with, or name another --model_dir"
     )
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_where_a_schedule_spans_the_steps_they_may_not_grow(tmp_path, schedule):
+    there = changed(learning_rate_schedule=schedule)
+    record.write(there, tmp_path)
+    recipe = dataclasses.replace(there.recipe, steps=20_001)
+    with pytest.raises(RecordError, match="--steps is 20000, not 20001"):
+        record.check(dataclasses.replace(there, recipe=recipe), str(tmp_path))
+    record.check(there, str(tmp_path))
 
 
 def test_all_fields_that_differ_are_named_together(tmp_path):
