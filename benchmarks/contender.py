@@ -6,7 +6,10 @@ SGD 0.001 on batches of 100 of the 55,000 training images, in an order that is n
 Each is written the way its own documentation would, in the form that was fastest here.
 
 A line with a number on stdin asks for so many training steps; the answer, a line on stdout, is the
-seconds that they took. `benchmarks/speed.py` asks the contenders in turn.
+seconds that they took. `benchmarks/duel.py` asks the contenders in turn.
+
+One contender trains nothing: a step of `product` is one product of two large square matrices, the
+best that the machine does through TensorFlow.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from cnn_mnist import dataset
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001
+PRODUCT_SIDE = 2048  # of a square matrix; larger ones are multiplied no faster
 ENDLESS = 10**9
 
 
@@ -189,6 +193,36 @@ def torch_eager(precision: str, model_dir: str) -> None:
         bursts.step_done()
 
 
+def matrix_product(precision: str, model_dir: str) -> None:
+    """TensorFlow: the product of two square matrices, which stay in variables."""
+    from cnn_mnist import console
+
+    console.start_tensorflow()
+    import tensorflow as tf
+
+    from cnn_mnist import sessions
+
+    with tf.Graph().as_default():
+        shape = [PRODUCT_SIDE, PRODUCT_SIDE]
+        left, right = (
+            tf.compat.v1.get_variable(
+                name,
+                initializer=tf.cast(tf.random.stateless_normal(shape, [seed, 0]), precision),
+                use_resource=True,
+            )
+            for seed, name in enumerate(("left", "right"))
+        )
+        product = tf.matmul(left, right).op  # the operation: its result is not copied out
+        session = tf.compat.v1.Session(config=sessions.config())
+        session.run([tf.compat.v1.global_variables_initializer()])
+        multiply = session.make_callable(product)
+    bursts = Bursts()
+    bursts.start()
+    while True:
+        multiply()
+        bursts.step_done()
+
+
 def _floats() -> tuple[np.ndarray, np.ndarray]:
     train = dataset.load().train
     return (train.images[..., np.newaxis] / np.float32(255)).astype(np.float32), train.labels
@@ -207,6 +241,7 @@ CONTENDERS = {
     "bare": bare_loop,
     "keras": keras_fit,
     "torch": torch_eager,
+    "product": matrix_product,
 }
 
 if __name__ == "__main__":
