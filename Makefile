@@ -39,7 +39,7 @@ eval: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
 
 recipes: $(VENV)/installed
-	@$(BIN)/python benchmarks/recipes.py --seeds=$(or $(SEEDS),1)
+	@$(BIN)/python -m benchmarks.recipes --seeds=$(or $(SEEDS),1)
 
 digits: $(VENV)/installed
 	@$(BIN)/python benchmarks/drawn_digits.py --model_dir=$(MODEL_DIR)
@@ -61,7 +61,7 @@ lint: $(VENV)/installed-lint
 bench-classic: $(VENV)/installed
 	@$(MAKE) --no-print-directory VENV=.venv-2.15 PYTHON=python3.11 \
 		CONSTRAINTS=constraints/tensorflow-2.15.txt .venv-2.15/installed
-	@$(BIN)/python benchmarks/against_classic.py --classic_python=.venv-2.15/bin/python
+	@$(BIN)/python -m benchmarks.against_classic --classic_python=.venv-2.15/bin/python
 
 clean:
 	rm -rf .venv* build *.egg-info .pytest_cache .ruff_cache .mypy_cache

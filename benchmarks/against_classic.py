@@ -5,21 +5,18 @@ Estimator itself writes for TensorBoard (`global_step/sec`, every 100 steps), wi
 100 steps; memory is the process's peak resident size. Ratios are taken run by run, so a machine
 whose speed drifts bends them little.
 
-python benchmarks/against_classic.py --classic_python=PYTHON_WITH_TENSORFLOW_2.15
+python -m benchmarks.against_classic --classic_python=PYTHON_WITH_TENSORFLOW_2.15
 """
 
 import argparse
 import dataclasses
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import processes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,20 +33,13 @@ def measure(command: list[str], steps: int) -> Run:
     Raises:
       RuntimeError: if it fails; the message is what it wrote.
     """
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
-        full_command = [*command, f"--steps={steps}", f"--model_dir={folder}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(full_command, stdout=log, stderr=log, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(full_command)} failed:\n{log.read()}")
+    with tempfile.TemporaryDirectory() as folder:
+        run = processes.run([*command, f"--steps={steps}", f"--model_dir={folder}"])
         events = EventAccumulator(folder)
         events.Reload()
         rates = [event.value for event in events.Scalars("global_step/sec")[1:]]
-    # Each rate is over 100 steps, so the harmonic mean is steps over seconds. Linux counts in kB.
-    return Run(statistics.harmonic_mean(rates), usage.ru_maxrss / 1000)
+    # Each rate is over 100 steps, so the harmonic mean is steps over seconds.
+    return Run(statistics.harmonic_mean(rates), run.peak_memory_mb)
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -66,7 +56,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=401)
     options = parser.parse_args()
     commands = {
-        "classic": [options.classic_python, str(ROOT / "benchmarks" / "classic_tutorial.py")],
+        "classic": [options.classic_python, str(processes.ROOT / "benchmarks" / "classic_tutorial.py")],
         "cnn_mnist": [sys.executable, "-m", "cnn_mnist.main", "--mode=train"],
     }
     runs: dict[str, list[Run]] = {name: [] for name in commands}

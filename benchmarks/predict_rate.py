@@ -8,15 +8,21 @@ python benchmarks/predict_rate.py --model_dir=model_dir
 """
 
 import argparse
+import dataclasses
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 
-from cnn_mnist import dataset, training
+from cnn_mnist import dataset, record, training
 from cnn_mnist.input_fns import train_input_fn
+from cnn_mnist.metrics import Tally
 from cnn_mnist.predictor import Predictor
-from cnn_mnist.recipes import Recipe
+from cnn_mnist.recipes import PRECISIONS, Recipe
+
+CLASS_NAMES = list("0123456789")
+ONE_IMAGE_CALLS = 200  # a run's
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -26,45 +32,70 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def one_step(model_dir: str, data: dataset.Dataset) -> None:
+def one_step(recipe: Recipe, model_dir: str, data: dataset.Dataset) -> None:
     """Leaves a checkpoint of step 1 in a folder."""
-    recipe = Recipe(steps=1)
     classifier = training.build_estimator(recipe, model_dir)
     classifier.train(train_input_fn(data.train, recipe.batch_size, recipe.seed), max_steps=1)
+
+
+def score(predictor: Predictor, split: dataset.Split) -> float:
+    """A whole evaluation: probabilities of all images, and the report on them; its accuracy."""
+    _, probabilities = predictor.predict(split.images)
+    tally = Tally(CLASS_NAMES)
+    tally.add(split.images, split.labels, probabilities)
+    return tally.report().accuracy
+
+
+def measure(predictor: Predictor, split: dataset.Split, runs: int) -> dict[str, list[float]]:
+    """Seconds of each run: `batches` and `evaluation`, of the whole split, and `one_image`."""
+    images, one = split.images, split.images[:1]
+    predictor.predict(images)
+    predictor.predict(one)
+    return {
+        "batches": [seconds(lambda: predictor.predict(images)) for _ in range(runs)],
+        "evaluation": [seconds(lambda: score(predictor, split)) for _ in range(runs)],
+        "one_image": [
+            statistics.median(
+                seconds(lambda: predictor.predict(one)) for _ in range(ONE_IMAGE_CALLS)
+            )
+            for _ in range(runs)
+        ],
+    }
 
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model_dir")
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: as trained")
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--json", action="store_true", help="print the seconds of all runs")
     options = parser.parse_args()
     data = dataset.load()
-    images = data.test.images
+    noted = record.read(options.model_dir) if options.model_dir else None
+    recipe = noted.recipe if noted else Recipe()
+    if options.precision:
+        recipe = dataclasses.replace(recipe, precision=options.precision)
     with tempfile.TemporaryDirectory() as folder:
         if options.model_dir is None:
-            one_step(folder, data)
-        with Predictor(options.model_dir or folder) as predictor:
-            predictor.predict(images)
-            rates = [
-                len(images) / seconds(lambda: predictor.predict(images))
-                for _ in range(options.runs)
-            ]
-            print(
-                f"in batches: {statistics.median(rates):,.0f} images a second "
-                f"({min(rates):,.0f} to {max(rates):,.0f})"
-            )
-            predictor.predict(images[:1])
-            times = [
-                statistics.median(
-                    1000 * seconds(lambda: predictor.predict(images[:1])) for _ in range(200)
-                )
-                for _ in range(options.runs)
-            ]
-            print(
-                f"one image: {statistics.median(times):.2f} ms "
-                f"({min(times):.2f} to {max(times):.2f})"
-            )
+            one_step(dataclasses.replace(recipe, steps=1), folder, data)
+        with Predictor(options.model_dir or folder, recipe) as predictor:
+            measured = measure(predictor, data.test, options.runs)
+    if options.json:
+        print(json.dumps(measured))
+        return
+    rates = [len(data.test) / taken for taken in measured["batches"]]
+    times = [1000 * taken for taken in measured["one_image"]]
+    evaluations = measured["evaluation"]
+    print(
+        f"in batches: {statistics.median(rates):,.0f} images a second "
+        f"({min(rates):,.0f} to {max(rates):,.0f})"
+    )
+    print(
+        f"evaluation of all {len(data.test):,}: {statistics.median(evaluations):.2f} s "
+        f"({min(evaluations):.2f} to {max(evaluations):.2f})"
+    )
+    print(f"one image: {statistics.median(times):.2f} ms ({min(times):.2f} to {max(times):.2f})")
 
 
 if __name__ == "__main__":

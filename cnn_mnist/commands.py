@@ -152,7 +152,8 @@ def _train_alone(
     if received is not None:
         print(f"{received.name}: saved at step {last_step:,}; the same command resumes there")
         return 128 + received
-    print(f"trained {last_step - first_step:,} steps in {seconds:.0f} s", flush=True)
+    digits = 1 if seconds < 100 else 0
+    print(f"trained {last_step - first_step:,} steps in {seconds:.{digits}f} s", flush=True)
     return 0
 
 

@@ -129,7 +129,7 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
     assert lines[0] == "starting: 130 training images, 4 steps"
-    assert re.fullmatch(r"trained 4 steps in \d+ s", lines[1])
+    assert re.fullmatch(r"trained 4 steps in \d+\.\d s", lines[1])
     ending = lines[-4:]
     score = r"test accuracy 0\.\d{4}, loss \d\.\d{4} on 67 images at step 4"
     assert re.fullmatch(score, ending[0])
