@@ -56,7 +56,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=401)
     options = parser.parse_args()
     commands = {
-        "classic": [options.classic_python, str(processes.ROOT / "benchmarks" / "classic_tutorial.py")],
+        "classic": [
+            options.classic_python,
+            str(processes.ROOT / "benchmarks" / "classic_tutorial.py"),
+        ],
         "cnn_mnist": [sys.executable, "-m", "cnn_mnist.main", "--mode=train"],
     }
     runs: dict[str, list[Run]] = {name: [] for name in commands}
