@@ -17,7 +17,8 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard test lint recipes digits stress bench-classic clean
+.PHONY: help train eval tensorboard test lint recipes digits stress bench bench-quick bench-peers \
+	growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (STEPS=300 for a short run, RECIPE=tfjs for another)"
@@ -28,6 +29,9 @@ help:
 	@echo "make test           run the tests"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types"
+	@echo "make bench          measure speed, memory and accuracy against every target; an hour or more"
+	@echo "make bench-quick    the steps a second beside Keras and PyTorch alone; under 5 minutes"
+	@echo "make growth         time and memory against batch size and number of images"
 	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
 	@echo "make clean          delete what was trained and installed"
 
@@ -58,6 +62,20 @@ lint: $(VENV)/installed-lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+bench: bench-peers
+	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results.md
+
+bench-quick: bench-peers
+	@.venv-bench/bin/python -m benchmarks.bench --rows=steps --rounds=7
+
+# The programs to compare with have an environment of their own, with versions that are pinned.
+bench-peers:
+	@$(MAKE) --no-print-directory VENV=.venv-bench CONSTRAINTS=constraints/bench.txt \
+		.venv-bench/installed-peers
+
+growth: $(VENV)/installed
+	@$(BIN)/python -m benchmarks.growth
+
 bench-classic: $(VENV)/installed
 	@$(MAKE) --no-print-directory VENV=.venv-2.15 PYTHON=python3.11 \
 		CONSTRAINTS=constraints/tensorflow-2.15.txt .venv-2.15/installed
@@ -77,6 +95,11 @@ $(VENV)/installed: setup.py pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP_INSTALL) --editable '.[test]'
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/installed-peers: $(VENV)/installed
+	@$(PIP_INSTALL) --editable '.[bench]'
 	@$(COMPILE)
 	@touch $@
 

@@ -35,6 +35,7 @@ setup(
     extras_require={
         # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics
         "test": ["pytest>=8", "tf-keras>=2.15", "scikit-learn>=1.4"],
+        "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
         "lint": ["ruff==0.17.*", "mypy>=2.4,<3"],  # a formatter's every release formats anew
     },
 )
