@@ -52,6 +52,7 @@ def main() -> int:
 
     # A signal is an exception here, on whose way out every process that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    about = machine.description()  # now: the load is that before anything is measured
     try:
         rows = measure(wanted, effort)
     except RuntimeError as error:
@@ -60,7 +61,6 @@ def main() -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
-    about = machine.description()
     screen = Console(color_system=None, highlight=False)
     if not screen.is_terminal:
         screen.width = WIDTH

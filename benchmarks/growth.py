@@ -208,6 +208,7 @@ def main() -> int:
     wanted = options.parts.split(",")
     if not set(wanted) <= set(PARTS):
         parser.error(f"--parts: expected some of {', '.join(PARTS)}, found {options.parts!r}")
+    about = machine.description()  # now: the load is that before anything is measured
     # An exception, on whose way out the process that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -227,7 +228,7 @@ def main() -> int:
     ]
     note = NOTE.format(runs=options.runs)
     command = shlex.join(["python", "-m", "benchmarks.growth", *sys.argv[1:]])
-    text = table.page("How it grows", command, machine.description(), [note, *parts])
+    text = table.page("How it grows", command, about, [note, *parts])
     options.markdown.write_text(text)
     print(text)
     panels = {PARTS[name].title: (PARTS[name].timed, measured[name]) for name in measured}

@@ -19,7 +19,7 @@ PACKAGES = {"TensorFlow": "tensorflow", "Keras": "keras", "PyTorch": "torch", "N
 
 
 def description() -> dict[str, str]:
-    """What is measured on, by name: processor, memory, kernel, versions, date."""
+    """What is measured on, by name: processor, memory, kernel, versions, load, date."""
     return {
         **of_processor(_text("/proc/cpuinfo")),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -27,6 +27,7 @@ def description() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "Python": platform.python_version(),
         **{name: _version(package) for name, package in PACKAGES.items()},
+        "load before": f"{os.getloadavg()[0]:.2f} processes, the mean of a minute",
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
 

@@ -116,7 +116,7 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
             Row(
                 f"training's share of it, {precision}",
                 [step / product * ratio for ratio in ratios],
-                target=Target(SHARE_OF_PRODUCT[precision], at_least=True),
+                target=Target(SHARE_OF_PRODUCT[precision], at_least=True, possible=1),
             ),
         ]
     return [

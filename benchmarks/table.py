@@ -1,6 +1,7 @@
 """The rows of the benchmark's table, and how they look on a screen and in Markdown."""
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,13 +12,19 @@ HEADS = ("what", "target", "measured", "runs", "held")
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is to be reached: `bound` or more where `at_least`, otherwise less than `bound`."""
+    """What is to be reached: `bound` or more where `at_least`, otherwise less than `bound`.
+
+    Above `possible` a value is a mistake of the measurement, and reaches nothing.
+    """
 
     bound: float
     at_least: bool = False
+    possible: float = math.inf
 
     def holds(self, value: float) -> bool:
         """Whether a value reaches it."""
+        if value > self.possible:
+            return False
         return value >= self.bound if self.at_least else value < self.bound
 
 

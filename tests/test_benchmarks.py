@@ -82,6 +82,8 @@ def test_bounds():
     assert Target(2, at_least=True).holds(2)
     assert not Target(2).holds(2)
     assert not Target(2).holds(float("nan"))
+    assert Target(0.5, at_least=True, possible=1).holds(1)
+    assert not Target(0.5, at_least=True, possible=1).holds(1.01)
 
 
 def test_markdown():
