@@ -5,10 +5,24 @@ import statistics
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import duel, flops, machine, measures, processes, recipes, table
+from benchmarks import (
+    duel,
+    flops,
+    growth,
+    growth_plot,
+    machine,
+    measures,
+    processes,
+    recipes,
+    table,
+)
+from benchmarks.growth import Point
 from benchmarks.table import Row, Target
+from cnn_mnist import dataset
 
 CPUINFO = """\
 processor\t: 0
@@ -184,3 +198,27 @@ def test_a_contender_that_ends_is_quoted():
         pytest.raises(RuntimeError, match="(?s)contender nobody ended with code 2.*invalid choice"),
     ):
         contender.wait_until_ready()
+
+
+def test_a_growing_data_set_is_one_that_the_program_reads(tmp_path, mnist):
+    growth.write_data(tmp_path, training=60_003, test=7)
+    data = dataset.load(tmp_path, validation_size=0)
+    assert (len(data.train), len(data.test)) == (60_003, 7)
+    first = mnist.validation
+    for split, place in ((data.train, 0), (data.train, 60_000), (data.test, 0)):
+        some = slice(place, place + 3)
+        np.testing.assert_array_equal(split.images[some], first.images[:3])
+        np.testing.assert_array_equal(split.labels[some], first.labels[:3])
+
+
+def test_growth_as_a_table_and_a_plot(tmp_path):
+    points = [Point(100, 0.05, 4.26, 800.4, 0.5), Point(10_000, 2.5, 4.3, 1807.88, 7.88)]
+    rows = growth.PARTS["evaluation"].table(points).splitlines()
+    assert rows[0].startswith(
+        "| test images | evaluation, s | ms an image | evaluations a second |"
+    )
+    assert rows[2] == "| 100 | 0.0500 | 0.500 | 20.00 | 4.3 | 800 | 0.5 | 800 |"
+    assert rows[3] == "| 10,000 | 2.5000 | 0.250 | 0.40 | 4.3 | 1,808 | 7.9 | 1,800 |"
+    growth_plot.write({"test images": ("evaluation", points)}, tmp_path / "growth.png")
+    with Image.open(tmp_path / "growth.png") as image:
+        assert image.size == (630, 990)
