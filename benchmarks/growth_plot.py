@@ -80,8 +80,9 @@ def _line(
     rising = values[-1] > STEEP * values[0]
     for size, value in zip(sizes, values, strict=True):
         text = f"{value:.2g}" if value < 1 else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
-        aside = rising and size != sizes[0]
-        side, offset = ("right", (-4, 4)) if aside else ("center", (0, 6))
+        side, offset = ("right", (-4, 4)) if rising else ("center", (0, 6))
+        if rising and size == sizes[0]:  # no room on its left
+            side, offset = "center", (0, -14)
         _text(axes, text, (size, value), color, offset, 8, side)
     if rising:  # above the line's end, where it leaves room
         _text(axes, name, (sizes[-1], values[-1]), color, (-34, 4), 9, "right")
