@@ -115,6 +115,12 @@ def lecun_uniform(shape: list[int], key: Any) -> Any:
     return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
 
 
+def he_normal(shape: list[int], key: Any) -> Any:
+    """Normal with the standard deviation `sqrt(2 / fan_in)`, which suits ReLU (He et al., 2015)."""
+    deviation = math.sqrt(2 / math.prod(shape[:-1]))
+    return tf.random.stateless_normal(shape, key, 0.0, deviation, alg="philox")
+
+
 def variance_scaling(shape: list[int], key: Any) -> Any:
     """Normal with the standard deviation `sqrt(1 / fan_in)`, cut off at twice that.
 

@@ -24,6 +24,7 @@ from cnn_mnist.layers import (
     dense,
     dropout,
     flatten,
+    he_normal,
     lecun_uniform,
     max_pool_relu,
     unit_columns,
@@ -56,6 +57,29 @@ def tfjs(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     return dense(net, "dense", units=NUM_CLASSES, **start)  # [B, K]
 
 
+def small_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Three narrow convolutions for training in seconds: 81,258 parameters."""
+    start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
+    net = conv2d(images, "conv2d", filters=16, kernel_size=5, **start)  # [B, 24, 24, 16]
+    net = max_pool_relu(net, "max_pool")  # [B, 12, 12, 16]
+    net = tf.nn.relu(conv2d(net, "conv2d_1", filters=32, kernel_size=3, **start))  # [B, 10, 10, 32]
+    net = conv2d(net, "conv2d_2", filters=32, kernel_size=3, **start)  # [B, 8, 8, 32]
+    net = max_pool_relu(net, "max_pool_1")  # [B, 4, 4, 32]
+    return _head(flatten(net), 128, training, dropout_rate, seed)
+
+
+def deep_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Two pairs of 3x3 convolutions, in the manner of VGG, for accuracy: 329,962 parameters."""
+    start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
+    net = tf.nn.relu(conv2d(images, "conv2d", filters=32, kernel_size=3, **start))
+    net = conv2d(net, "conv2d_1", filters=32, kernel_size=3, **start)  # [B, 24, 24, 32]
+    net = max_pool_relu(net, "max_pool")  # [B, 12, 12, 32]
+    net = tf.nn.relu(conv2d(net, "conv2d_2", filters=64, kernel_size=3, **start))
+    net = conv2d(net, "conv2d_3", filters=64, kernel_size=3, **start)  # [B, 8, 8, 64]
+    net = max_pool_relu(net, "max_pool_1")  # [B, 4, 4, 64]
+    return _head(flatten(net), 256, training, dropout_rate, seed)
+
+
 def keras_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     """Two hidden layers of 128 on normalised images, the Keras tutorial's: 118,282 parameters."""
     return _mlp(unit_columns(images), (128, 128), training, dropout_rate, seed)
@@ -69,9 +93,18 @@ def core_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "cnn": cnn,
     "tfjs": tfjs,
+    "small_cnn": small_cnn,
+    "deep_cnn": deep_cnn,
     "keras_mlp": keras_mlp,
     "core_mlp": core_mlp,
 }
+
+
+def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:
+    """A hidden layer with ReLU and dropout, then the logits: `[B, N]` -> `[B, K]`."""
+    net = tf.nn.relu(dense(net, "dense", units=units, initializer=he_normal, seed=seed))
+    net = dropout(net, dropout_rate, training=training, seed=seed)
+    return dense(net, "dense_1", units=NUM_CLASSES, initializer=he_normal, seed=seed)
 
 
 def _mlp(

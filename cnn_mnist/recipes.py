@@ -129,4 +129,15 @@ RECIPES = {
         validation_size=10_000,
         eval_every_steps=391,
     ),
+    # Two epochs, for a trained network in seconds.
+    "fast": Recipe(
+        network="small_cnn",
+        optimizer="momentum",
+        learning_rate=0.1,
+        learning_rate_schedule="one_cycle",
+        steps=1_100,
+        dropout_rate=0.0,
+        eval_every_steps=1_100,
+    ),
 }
+TUTORIALS = ("estimator", "tfjs", "tfjs_sgd", "keras_mlp", "core_mlp")

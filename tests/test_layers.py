@@ -102,3 +102,22 @@ class TestDropout:
 
     def test_acts_in_training_alone(self):
         np.testing.assert_array_equal(self.values(training=False), np.ones((60, 500)))
+
+
+@pytest.mark.parametrize("units", [9, 1311])  # 9: a small kernel; 800 * 1311 is a large one
+def test_the_gradients_of_a_dense_layer_are_those_of_its_product(units):
+    large = units * 800 >= layers.LARGE_KERNEL
+    rng = np.random.RandomState(0)
+    x, g = rng.normal(size=(7, 800)).astype("f"), rng.normal(size=(7, units)).astype("f")
+    with tf.Graph().as_default():
+        net = tf.constant(x)
+        output = layers.dense(net, "dense", units=units, seed=1)
+        kernel, bias = tf.compat.v1.trainable_variables()
+        gradients = tf.gradients(output, [net, kernel, bias], tf.constant(g))
+        with tf.compat.v1.Session() as session:
+            session.run(tf.compat.v1.global_variables_initializer())
+            k, found = session.run([kernel, gradients])
+    assert large == (units == 1311)
+    for each, expected in zip(found, (g @ k.T, x.T @ g, g.sum(axis=0)), strict=True):
+        assert each.shape == expected.shape
+        np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-4)
