@@ -21,7 +21,9 @@ def averaged(train_op: Any, recipe: Recipe, step: Any) -> Any:
         return train_op
     average = tf.compat.v1.train.ExponentialMovingAverage(recipe.average_decay, step)
     with tf.control_dependencies([train_op]):
-        return average.apply(tf.compat.v1.trainable_variables())
+        train_op = average.apply(tf.compat.v1.trainable_variables())
+    tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TRAIN_OP, train_op)  # beside the first
+    return train_op
 
 
 def scored_name(name: str, recipe: Recipe) -> str:

@@ -20,10 +20,10 @@ from rich.progress import (
 from rich.text import Text
 
 from cnn_mnist import estimator
-from cnn_mnist.model import GRADIENTS
 from cnn_mnist.saver import non_finite
 from cnn_mnist.signals import SIGNALS, Ending
 
+TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
 SHOWN_NAMES = 10  # of what is not finite
 
 
@@ -112,26 +112,22 @@ class _StepsPerSecond(ProgressColumn):
 class FiniteGuard(estimator.SessionRunHook):
     """Ends training at the step that brings NaN or infinity, before anything is saved.
 
-    It looks at the loss and, by their sums of squares, at every gradient and variable, those of the
-    optimizer too, in every step: each of them can be the first to go, and a ReLU, a maximum or a
-    division may hide it from the others. Sums of squares overflow beyond 1e19, which no training
-    comes back from either. Must come before the hook that saves.
+    It looks at the loss and, by their sums of squares, at every variable, those of the optimizer
+    too, as each step leaves them: a gradient that is not finite makes its variable so in the same
+    step. Each of them can be the first to go, and a ReLU, a maximum or a division may hide it from
+    the loss. Sums of squares overflow beyond 1e19, which no training comes back from either. Must
+    come before the hook that saves.
 
     Raises:
       NonFiniteError: from the training; it names the step and what is not finite.
     """
 
     def begin(self) -> None:
-        trained = tf.compat.v1.trainable_variables()
         variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
-        gradients = tf.compat.v1.get_collection(GRADIENTS)
         loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
-        self._names = ["the loss"]
-        self._names += [f"the variable {v.op.name}" for v in variables]
-        self._names += [
-            f"the gradient of {v.op.name}" for v, _ in zip(trained, gradients, strict=False)
-        ]
-        squares = [tf.nn.l2_loss(value) for value in (*variables, *gradients)]
+        self._names = ["the loss", *(f"the variable {v.op.name}" for v in variables)]
+        with tf.control_dependencies(tf.compat.v1.get_collection(TRAIN_OP)):
+            squares = [tf.nn.l2_loss(v.read_value()) for v in variables]
         self._watched = tf.stack([loss, *squares])
         self._step = tf.compat.v1.train.get_global_step()
 

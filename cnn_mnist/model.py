@@ -16,7 +16,6 @@ from cnn_mnist.schedules import learning_rate
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
-GRADIENTS = "gradients"  # a collection: of the loss, by each of the trainable variables
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
@@ -72,10 +71,7 @@ def cnn_model_fn(
         tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
         step = tf.compat.v1.train.get_or_create_global_step()
         descent = optimizer(recipe, learning_rate(recipe, step))
-        gradients = descent.compute_gradients(loss)
-        for gradient, _ in gradients:
-            tf.compat.v1.add_to_collection(GRADIENTS, gradient)
-        train_op = averaged(descent.apply_gradients(gradients, step), recipe, step)
+        train_op = averaged(descent.minimize(loss, step), recipe, step)
         return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     metrics = {

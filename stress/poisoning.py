@@ -122,11 +122,12 @@ class _Poisoned:
     def __init__(self, real: Any, poison: Poison) -> None:
         self._real, self._poison = real, poison
 
-    def apply_gradients(self, pairs: Any, step: Any) -> Any:
+    def minimize(self, loss: Any, step: Any) -> Any:
+        pairs = self._pairs(loss)
         with tf.control_dependencies([self.now]):
             return self._real.apply_gradients(pairs, step)
 
-    def compute_gradients(self, loss: Any) -> list[tuple[Any, Any]]:
+    def _pairs(self, loss: Any) -> list[tuple[Any, Any]]:
         self.now = tf.equal(tf.compat.v1.train.get_global_step(), self._poison.step - 1)
         pairs = list(self._real.compute_gradients(loss))
         if self._poison.kind == "loss":
@@ -137,7 +138,7 @@ class _Poisoned:
         values = np.zeros(shape, np.float32)
         values.flat[int(self._poison.place[1] * values.size)] = self._poison.value
         pairs[chosen] = (tf.where(self.now, gradient + values, gradient), variable)
-        self._poison.named.write_text(f"the gradient of {variable.op.name}")
+        self._poison.named.write_text(f"the variable {variable.op.name}")
         return pairs
 
 
