@@ -47,7 +47,7 @@ TESTS: dict[str, StressTest] = {
     ),
     "resume": StressTest("resume from every checkpoint", runs.resume, full=15, quick=2),
     "recipes": StressTest(
-        "every recipe, interrupted by SIGKILL and SIGTERM", runs.recipes, full=5, quick=1
+        "every recipe in either precision, interrupted", runs.recipes, full=14, quick=1
     ),
     "signals": StressTest(
         "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4

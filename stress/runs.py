@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cnn_mnist.recipes import RECIPES
+from cnn_mnist.recipes import PRECISIONS, RECIPES
 from cnn_mnist.record import FILE
 from stress.driver import MODEL_DIR, START, Point
 from stress.program import (
@@ -306,20 +306,24 @@ RECIPE_STEPS, RECIPE_SAVE, RECIPE_VALIDATE = 12, 3, 4
 def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ()) -> Tally:
     """A few steps of each recipe, on the embedded data, ended by SIGKILL and by SIGTERM.
 
+    In either precision.
+
     Args:
       more_flags: further flags of each run.
     """
-    names = random.Random(f"{seed} recipes").sample(list(RECIPES), min(count, len(RECIPES)))
+    kinds = list(itertools.product(RECIPES, PRECISIONS))
+    chosen = random.Random(f"{seed} recipes").sample(kinds, min(count, len(kinds)))
 
-    def interrupted(name: str, driver: Driver) -> Try:
+    def interrupted(name: str, precision: str, driver: Driver) -> Try:
         flags = [
-            *(f"--recipe={name}", f"--steps={RECIPE_STEPS}", *more_flags),
+            *(f"--recipe={name}", f"--precision={precision}"),
+            *(f"--steps={RECIPE_STEPS}", *more_flags),
             *(f"--save_checkpoints_steps={RECIPE_SAVE}", f"--eval_every_steps={RECIPE_VALIDATE}"),
             *(f"--model_dir={MODEL_DIR}", "--mode=train"),
         ]
-        whole = fresh(folder / f"{name}_whole")
+        whole = fresh(folder / f"{name}_{precision}_whole")
         problem = finish(driver.start(flags, whole))
-        place = fresh(folder / name)
+        place = fresh(folder / f"{name}_{precision}")
         for number, code, step in (
             (signal.SIGKILL, -signal.SIGKILL, RECIPE_SAVE),
             (signal.SIGTERM, 128 + signal.SIGTERM, 2 * RECIPE_SAVE),
@@ -336,4 +340,4 @@ def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ())
         return Try(f"{' '.join(flags)}, SIGKILL and SIGTERM", problem)
 
     with Lanes() as lanes:
-        return tally(lanes.run(functools.partial(interrupted, name) for name in names))
+        return tally(lanes.run(functools.partial(interrupted, *kind) for kind in chosen))
