@@ -26,12 +26,24 @@ def averaged(train_op: Any, recipe: Recipe, step: Any) -> Any:
     return train_op
 
 
-def scored_name(name: str, recipe: Recipe) -> str:
-    """The variable in checkpoints that is to be read for a trainable variable."""
-    return f"{name}/ExponentialMovingAverage" if recipe.average_decay else name
+def scored_variables(recipe: Recipe) -> dict[str, Any]:
+    """What the network of the default graph consists of: name in a checkpoint -> variable.
+
+    To be called in a graph of evaluation or prediction, where no optimizer adds its own.
+    """
+    trained = {scored_name(v, recipe): v for v in tf.compat.v1.trainable_variables()}
+    step = tf.compat.v1.train.get_or_create_global_step()
+    others = [v for v in tf.compat.v1.global_variables() if not v.trainable and v is not step]
+    return trained | {v.op.name: v for v in others}
+
+
+def scored_name(variable: Any, recipe: Recipe) -> str:
+    """The variable in checkpoints that is to be read for a trainable one."""
+    average = "/ExponentialMovingAverage" if recipe.average_decay else ""
+    return f"{variable.op.name}{average}"
 
 
 def variables_to_restore(recipe: Recipe) -> dict[str, Any]:
     """Name in a checkpoint -> variable of the default graph, for evaluation and prediction."""
-    scored = {scored_name(v.op.name, recipe): v for v in tf.compat.v1.trainable_variables()}
-    return {**scored, "global_step": tf.compat.v1.train.get_or_create_global_step()}
+    step = tf.compat.v1.train.get_or_create_global_step()
+    return {**scored_variables(recipe), "global_step": step}

@@ -13,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from cnn_mnist import estimator, saver
+from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.errors import InputError, reason
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
@@ -158,10 +159,10 @@ def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> No
 
 
 def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
-    """Names and shapes of the variables in a checkpoint of the recipe.
+    """Names and shapes of the variables that are read from a checkpoint of the recipe.
 
     Args:
-      training: whether to name the optimizer's variables too.
+      training: all of them, to go on with the training; otherwise those of the scored network.
     """
     mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
     with tf.Graph().as_default():
@@ -169,7 +170,10 @@ def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list
         image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
         labels = tf.compat.v1.placeholder(tf.int32, [None]) if training else None
         cnn_model_fn(image, labels, mode, recipe.params())
-        return {v.op.name: v.shape.as_list() for v in tf.compat.v1.global_variables()}
+        variables = {v.op.name: v for v in tf.compat.v1.global_variables()}
+        if not training:
+            variables = variables_to_restore(recipe)
+        return {name: v.shape.as_list() for name, v in variables.items()}
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -21,6 +21,8 @@ import tensorflow as tf
 
 LAYERS = "layers"
 LARGE_KERNEL = 2**20  # values, beyond a core's cache
+NORM_DECAY = 0.95  # of the moving averages: they forget a batch in some 20 steps
+NORM_EPSILON = 1e-3  # of Keras
 
 # (shape of a kernel, key of a random stream) -> its initial values, `float32`.
 Initializer = Callable[[list[int], Any], Any]
@@ -51,6 +53,25 @@ def dense(
         shape = [net.shape[-1], units]
         kernel, bias = _kernel_and_bias(shape, net.dtype, seed, initializer)
         return _noted(tf.nn.bias_add(_matmul(net, kernel), bias))
+
+
+def batch_norm(net: Any, name: str, *, training: bool) -> Any:
+    """Batch normalization (Ioffe and Szegedy, 2015) of `[B, H, W, C]`: each channel by itself.
+
+    In training by mean and variance of the batch, otherwise by their moving averages over the
+    training, which are variables; what moves them is in the collection `UPDATE_OPS`.
+    """
+    with tf.compat.v1.variable_scope(name):
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        gamma, beta, mean, variance = (_per_channel(net, variable) for variable in names)
+        if not training:
+            return _noted(_fused_norm(net, gamma, beta, mean, variance, training=False)[0])
+        output, *batch = _fused_norm(net, gamma, beta, mean, variance, training=True)
+        for average, value in zip((mean, variance), batch, strict=True):
+            change = (1 - NORM_DECAY) * (average - value)
+            update = average.assign_sub(change, read_value=False)
+            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, update)
+        return _noted(output)
 
 
 def max_pool_relu(net: Any, name: str) -> Any:
@@ -149,6 +170,32 @@ def _kernel_and_bias(
     zeros = tf.compat.v1.zeros_initializer()
     bias = tf.compat.v1.get_variable("bias", shape[-1:], initializer=zeros)
     return tf.cast(kernel, compute_dtype), tf.cast(bias, compute_dtype)
+
+
+def _per_channel(net: Any, name: str) -> Any:
+    """A variable of batch normalization, `[C]`: 1 for scales, 0 for shifts."""
+    ones = name in ("gamma", "moving_variance")
+    return tf.compat.v1.get_variable(
+        name,
+        net.shape[-1:],
+        initializer=tf.compat.v1.ones_initializer() if ones else tf.compat.v1.zeros_initializer(),
+        trainable=name in ("gamma", "beta"),
+    )
+
+
+def _fused_norm(
+    net: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, training: bool
+) -> tuple[Any, Any, Any]:
+    """The normalized values, and mean and variance of the batch."""
+    return tf.compat.v1.nn.fused_batch_norm(
+        net,
+        gamma,
+        beta,
+        mean=None if training else mean,
+        variance=None if training else variance,
+        epsilon=NORM_EPSILON,
+        is_training=training,
+    )
 
 
 def _matmul(net: Any, kernel: Any) -> Any:

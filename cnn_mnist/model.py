@@ -16,6 +16,7 @@ from cnn_mnist.schedules import learning_rate
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
+UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
@@ -71,7 +72,8 @@ def cnn_model_fn(
         tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
         step = tf.compat.v1.train.get_or_create_global_step()
         descent = optimizer(recipe, learning_rate(recipe, step))
-        train_op = averaged(descent.minimize(loss, step), recipe, step)
+        with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
+            train_op = averaged(descent.minimize(loss, step), recipe, step)
         return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
 
     metrics = {

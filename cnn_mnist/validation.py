@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, events, record, saver, sessions
-from cnn_mnist.averaging import scored_name
+from cnn_mnist.averaging import scored_variables
 from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
@@ -42,8 +42,8 @@ class Scorer:
             spec = cnn_model_fn({"x": self._images}, self._labels, mode, recipe.params())
             self._metrics = spec.eval_metric_ops
             self._reset = tf.compat.v1.local_variables_initializer()
-            variables = tf.compat.v1.trainable_variables()
-            self._initializers = {v.op.name: v.initializer for v in variables}
+            variables = scored_variables(recipe)
+            self._initializers = {name: v.initializer for name, v in variables.items()}
             self._session = tf.compat.v1.Session(config=sessions.config())
         self.variables = list(self._initializers)
 
@@ -90,9 +90,7 @@ class ValidationHook(estimator.SessionRunHook):
         self._scorer = Scorer(self._recipe)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
-        self._variables = {
-            name: every[scored_name(name, self._recipe)] for name in self._scorer.variables
-        }
+        self._variables = {name: every[name] for name in self._scorer.variables}
         self._saver = saver.Saver(keep=2)
         self._best_score = read_best(self._best, self._record)
 

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import averaging
+from cnn_mnist.networks import NETWORKS
 from cnn_mnist.recipes import Recipe
 
 
@@ -17,7 +18,7 @@ def train(recipe, values):
         train_op = averaging.averaged(update, recipe, step)
         session.run(tf.compat.v1.global_variables_initializer())
         names = {v.op.name: v for v in tf.compat.v1.global_variables()}
-        scored = names[averaging.scored_name("dense/kernel", recipe)]
+        scored = names[averaging.scored_name(weight, recipe)]
         seen = []
         for each in values:
             session.run(train_op, {value: each})
@@ -41,3 +42,13 @@ def test_the_average_follows_each_step_with_the_decay():
     assert seen == pytest.approx(expected, rel=1e-6)
     assert names == ["dense/kernel/ExponentialMovingAverage", "global_step"]
     assert not np.allclose(seen, [1.0, 5.0, 2.0])
+
+
+def test_what_is_not_trained_is_scored_as_it_is():
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
+        NETWORKS["deep_cnn"](images, training=False, dropout_rate=0.0, seed=0)
+        names = averaging.scored_variables(Recipe(average_decay=0.9))
+    assert names["batch_normalization_2/moving_mean"].shape == [64]
+    assert names["batch_normalization_2/gamma/ExponentialMovingAverage"].shape == [64]
+    assert len(names) == 4 * 6 + 4

@@ -121,3 +121,40 @@ def test_the_gradients_of_a_dense_layer_are_those_of_its_product(units):
     for each, expected in zip(found, (g @ k.T, x.T @ g, g.sum(axis=0)), strict=True):
         assert each.shape == expected.shape
         np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_batch_norm_by_the_batch_and_by_its_moving_averages(dtype):
+    rng = np.random.RandomState(0)
+    x = np.float32(rng.normal(3, 2, size=(11, 5, 7, 3)) * [1, 10, 0.1])
+    with tf.Graph().as_default():
+        net = tf.cast(tf.constant(x), dtype)
+        with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
+            training = layers.batch_norm(net, "norm", training=True)
+            serving = layers.batch_norm(net, "norm", training=False)
+        updates = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.UPDATE_OPS)
+        variables = {v.op.name: v for v in tf.compat.v1.global_variables()}
+        with tf.compat.v1.Session() as session:
+            session.run(tf.compat.v1.global_variables_initializer())
+            in_training = session.run(tf.cast(training, tf.float32))
+            before = session.run(variables)
+            for _ in range(2):
+                session.run(updates)
+            after = session.run(variables)
+            served = session.run(tf.cast(serving, tf.float32))
+    rounding = {"float32": 1e-5, "bfloat16": 2e-2}[dtype]
+    seen = np.asarray(tf.cast(tf.cast(x, dtype), tf.float32), np.float64)
+    mean, variance = seen.mean(axis=(0, 1, 2)), seen.var(axis=(0, 1, 2))
+    expected = (seen - mean) / np.sqrt(variance + 1e-3)
+    np.testing.assert_allclose(in_training, expected, rtol=rounding, atol=rounding)
+    assert not before["norm/moving_mean"].any() and (before["norm/moving_variance"] == 1).all()
+    count = seen[..., 0].size
+    left = 0.95**2
+    moved = {
+        "norm/moving_mean": (1 - left) * mean,
+        "norm/moving_variance": left + (1 - left) * variance * count / (count - 1),
+    }
+    for name, value in moved.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-4)
+    expected = (seen - moved["norm/moving_mean"]) / np.sqrt(moved["norm/moving_variance"] + 1e-3)
+    np.testing.assert_allclose(served, expected, rtol=rounding, atol=rounding)

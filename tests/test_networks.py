@@ -49,6 +49,11 @@ VARIABLES = {
         "conv2d_2/bias": (64,),
         "conv2d_3/kernel": (3, 3, 64, 64),
         "conv2d_3/bias": (64,),
+        **{
+            f"batch_normalization{number}/{part}": (channels,)
+            for number, channels in (("", 32), ("_1", 32), ("_2", 64), ("_3", 64))
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        },
         "dense/kernel": (1024, 256),
         "dense/bias": (256,),
         "dense_1/kernel": (256, 10),
@@ -75,7 +80,7 @@ PARAMETERS = {
     "cnn": 3_274_634,
     "tfjs": 5_994,
     "small_cnn": 81_258,
-    "deep_cnn": 329_962,
+    "deep_cnn": 330_346,
     "keras_mlp": 118_282,
     "core_mlp": 905_010,
 }
@@ -94,9 +99,13 @@ OUTPUT_SHAPES = {
     ],
     "deep_cnn": [
         (26, 26, 32),
+        (26, 26, 32),
+        (24, 24, 32),
         (24, 24, 32),
         (12, 12, 32),
         (10, 10, 64),
+        (10, 10, 64),
+        (8, 8, 64),
         (8, 8, 64),
         (4, 4, 64),
         (1024,),
@@ -129,13 +138,15 @@ class Built:
                 self.images, training=training, dropout_rate=dropout_rate, seed=seed
             )
             self.outputs = tf.compat.v1.get_collection(layers.LAYERS)
-            self.variables = {v.op.name: v for v in tf.compat.v1.trainable_variables()}
+            everything = {v.op.name: v for v in tf.compat.v1.global_variables()}
+            self.variables = {n: v for n, v in everything.items() if n != "global_step"}
             self.session = tf.compat.v1.Session()
             self.session.run(tf.compat.v1.global_variables_initializer())
             rng = np.random.RandomState(1)
             for variable_name, v in self.variables.items():
-                if random_biases and variable_name.endswith("bias"):
-                    value = rng.uniform(-0.1, 0.1, v.shape)
+                if random_biases and not variable_name.endswith("kernel"):
+                    middle = variable_name.endswith(("gamma", "variance"))
+                    value = middle + rng.uniform(-0.1, 0.1, v.shape)
                     self.session.run(v.initializer, {v.initializer.inputs[1]: value})
             self.values = self.session.run(self.variables)
 
@@ -162,6 +173,11 @@ def in_numpy(name, w, images):
                 out += net[:, y : y + height, x : x + width] @ kernel[y, x]
         return out + bias
 
+    def normalized(net, layer):
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        gamma, beta, mean, variance = (w[f"{layer}/{n}"].astype(np.float64) for n in names)
+        return gamma * (net - mean) / np.sqrt(variance + 1e-3) + beta
+
     def pooled(net):
         b, height, width, c = net.shape
         return net.reshape(b, height // 2, 2, width // 2, 2, c).max(axis=(2, 4))
@@ -171,7 +187,10 @@ def in_numpy(name, w, images):
 
     net = images.astype(np.float64)
     for layer in POOLED.get(name, {}):
-        net = np.maximum(convolved(net, layer, 2 if name == "cnn" else 0), 0)
+        net = convolved(net, layer, 2 if name == "cnn" else 0)
+        if name == "deep_cnn":
+            net = normalized(net, layer.replace("conv2d", "batch_normalization"))
+        net = np.maximum(net, 0)
         net = pooled(net) if POOLED[name][layer] else net
     if name == "keras_mlp":
         length = np.linalg.norm(net, axis=1, keepdims=True)
@@ -187,7 +206,8 @@ def in_numpy(name, w, images):
 def test_variables_have_the_names_and_shapes_of_their_tutorials(name):
     found = {v: tuple(value.shape) for v, value in Built(name).values.items()}
     assert found == VARIABLES[name]
-    assert sum(math.prod(shape) for shape in found.values()) == PARAMETERS[name]
+    trained = [shape for variable, shape in found.items() if "moving" not in variable]
+    assert sum(math.prod(shape) for shape in trained) == PARAMETERS[name]
 
 
 @every_network
@@ -210,8 +230,10 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
     built, again, other = Built(name), Built(name), Built(name, seed=4)
     for variable, value in built.values.items():
         np.testing.assert_array_equal(again.values[variable], value)
-        if variable.endswith("bias"):
+        if variable.endswith(("bias", "beta", "mean")):
             assert not value.any()
+        elif variable.endswith(("gamma", "variance")):
+            assert (value == 1).all()
         else:
             assert (other.values[variable] != value).mean() > 0.99
     firsts = [v.flat[:5].tolist() for n, v in built.values.items() if n.endswith("kernel")]
@@ -232,7 +254,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
 )
 def test_initial_weights_are_those_of_the_tutorial(name, start):
     for variable, value in Built(name).values.items():
-        if variable.endswith("bias"):
+        if not variable.endswith("kernel"):
             continue
         *field, fan_in, fan_out = value.shape
         fan_in, fan_out = math.prod(field) * fan_in, math.prod(field) * fan_out
@@ -254,6 +276,8 @@ def test_dropout_acts_in_training_alone(name, images):
     plain = evaluating.run(evaluating.logits, images)
     np.testing.assert_array_equal(evaluating.run(evaluating.logits, images), plain)
     assert np.abs(training.run(training.logits, images) - plain).max() > 1e-3
+    if name == "deep_cnn":
+        return  # which in training normalizes by the batch
     without = Built(name, training=True, dropout_rate=0.0)
     np.testing.assert_allclose(without.run(without.logits, images), plain, rtol=1e-5, atol=1e-6)
 
