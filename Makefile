@@ -21,9 +21,9 @@ COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.lo
 	growth bench-classic clean
 
 help:
-	@echo "make train          install, train, report (STEPS=300 for a short run, RECIPE=tfjs for another)"
+	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
 	@echo "make eval           report on the 10,000 test images, with the newest checkpoint"
-	@echo "make recipes        train all five recipes from nothing and print one table"
+	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
 	@echo "make test           run the tests"
