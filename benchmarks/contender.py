@@ -86,23 +86,10 @@ def bare_loop(precision: str, model_dir: str) -> None:
     from cnn_mnist import console
 
     console.start_tensorflow()
-    import tensorflow as tf
-
-    from cnn_mnist import sessions
-    from cnn_mnist.input_fns import train_input_fn
-    from cnn_mnist.model import cnn_model_fn
+    from benchmarks.bare import training_step
     from cnn_mnist.recipes import Recipe
 
-    recipe = Recipe(precision=precision)
-    with tf.Graph().as_default():
-        tf.compat.v1.train.get_or_create_global_step()
-        batches = train_input_fn(dataset.load().train, recipe.batch_size, recipe.seed)()
-        iterator = tf.compat.v1.data.make_initializable_iterator(batches)
-        features, labels = iterator.get_next()
-        train_op = cnn_model_fn(features, labels, "train", recipe.params()).train_op
-        session = tf.compat.v1.Session(config=sessions.config())
-        session.run([tf.compat.v1.global_variables_initializer()])
-        session.run(iterator.initializer)
+    session, train_op = training_step(Recipe(precision=precision))
     bursts = Bursts()
     bursts.start()
     while True:
