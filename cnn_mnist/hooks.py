@@ -164,7 +164,11 @@ class StopOnSignal(estimator.SessionRunHook):
     def __enter__(self) -> "StopOnSignal":
         # Python lets only the main thread listen to signals.
         listening = threading.current_thread() is threading.main_thread()
-        self._before = {s: signal.signal(s, self._receive) for s in SIGNALS if listening}
+        # All of them before the first is replaced: a signal may come at once.
+        self._before = {s: signal.getsignal(s) for s in SIGNALS if listening}
+        for number in self._before:
+            if self.received is None:
+                signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *error: object) -> None:

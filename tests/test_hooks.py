@@ -120,6 +120,24 @@ def test_in_another_thread_signals_are_left_alone(tmp_path):
     assert seen == [before]
 
 
+def test_a_signal_in_the_moment_of_listening_is_received(monkeypatch):
+    before = [signal.getsignal(number) for number in hooks.SIGNALS]
+    real = signal.signal
+
+    def listen_and_send(number, handler):
+        earlier = real(number, handler)
+        if getattr(handler, "__name__", "") == "_receive":
+            os.kill(os.getpid(), number)
+        return earlier
+
+    monkeypatch.setattr(signal, "signal", listen_and_send)
+    with hooks.StopOnSignal() as stop:
+        assert stop.received == hooks.SIGNALS[0]
+        # A second one ends at once, whichever of the two it is.
+        assert [signal.getsignal(number) for number in hooks.SIGNALS] == before
+    assert [signal.getsignal(number) for number in hooks.SIGNALS] == before
+
+
 def guarded(model_dir, change, steps=20):
     """Trains under a guard; `change` (what, at which step, by which value) is made on the way."""
 
