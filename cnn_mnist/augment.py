@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist.layers import random_stream
+from cnn_mnist.layers import key_of_step
 
 SHIFT = 2.0  # pixels at most, in each direction
 ROTATION = 12.0  # degrees at most, in each direction
@@ -27,9 +27,8 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
         return images
     shift = SHIFT if "shift" in kind else 0.0
     rotation = math.radians(ROTATION) if "rotation" in kind else 0.0
-    step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-    key = tf.stack([tf.constant(random_stream(seed, "augment"), tf.int64), step])
     with tf.name_scope("augment"):
+        key = key_of_step(seed, "augment")
         batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
         amounts = tf.random.stateless_uniform([3, batch], key, -1.0, 1.0, alg="philox")
         transforms = about_the_middle(

@@ -109,8 +109,7 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """
     if not training or rate == 0:
         return net
-    step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-    key = tf.stack([tf.constant(random_stream(seed, "dropout"), tf.int64), step])
+    key = key_of_step(seed, "dropout")
     # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
     wide = tf.cast(net, tf.float32)
     dropped = tf.nn.experimental.stateless_dropout(wide, rate, seed=key, rng_alg="philox")
@@ -149,6 +148,12 @@ def variance_scaling(shape: list[int], key: Any) -> Any:
     """
     deviation = math.sqrt(1 / math.prod(shape[:-1]))
     return tf.random.stateless_truncated_normal(shape, key, 0.0, deviation, alg="philox")
+
+
+def key_of_step(seed: int, purpose: str) -> Any:
+    """The key of the random numbers that a training step takes: `int64 [2]`."""
+    step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+    return tf.stack([tf.constant(random_stream(seed, purpose), tf.int64), step])
 
 
 def random_stream(seed: int, purpose: str) -> int:
