@@ -17,6 +17,9 @@ from cnn_mnist.dataset import Split
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
+# Batches are picked out by Python several at a time, of so many images in all: called for every
+# step, it takes time from the step that runs.
+IMAGES_AT_ONCE = 1024
 
 
 def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any]:
@@ -29,14 +32,20 @@ def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any
       An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`.
     """
 
-    def batch_of_step(step: Any) -> tuple[Any, Any]:
-        chosen = batch_indices(int(step), size=len(split), batch_size=batch_size, seed=seed)
+    together = max(1, IMAGES_AT_ONCE // batch_size)
+
+    def batches_from_step(step: Any) -> tuple[Any, Any]:
+        steps = range(int(step), int(step) + together)
+        chosen = np.stack(
+            [batch_indices(s, size=len(split), batch_size=batch_size, seed=seed) for s in steps]
+        )  # [together, B]
         return split.images[chosen], split.labels[chosen]
 
     def input_fn() -> Any:
         # Read when the iterator is initialised, which is after a checkpoint was restored.
         first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-        return _batches(first_step, tf.int64.max, batch_of_step)
+        steps = tf.data.Dataset.range(first_step, tf.int64.max, together)
+        return _loaded(steps, batches_from_step, axes=2).unbatch().prefetch(PREFETCHED_BATCHES)
 
     return input_fn
 
@@ -53,7 +62,8 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
         return split.images[chosen], split.labels[chosen]
 
     def input_fn() -> Any:
-        return _batches(0, eval_steps(split, batch_size), batch)
+        indices = tf.data.Dataset.range(eval_steps(split, batch_size))
+        return _loaded(indices, batch, axes=1).prefetch(PREFETCHED_BATCHES)
 
     return input_fn
 
@@ -85,12 +95,14 @@ def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.RandomState([seed, epoch]).permutation(size)
 
 
-def _batches(first: Any, end: Any, batch: Callable[[Any], tuple[Any, Any]]) -> tf.data.Dataset:
-    def load(index: Any) -> tuple[dict[str, Any], Any]:
-        images, labels = tf.numpy_function(batch, [index], (tf.uint8, tf.int32))
+def _loaded(indices: Any, load: Callable[[Any], tuple[Any, Any]], axes: int) -> Any:
+    """What `load` gives for each index, with `axes` axes before those of an image or label."""
+
+    def one(index: Any) -> tuple[dict[str, Any], Any]:
+        images, labels = tf.numpy_function(load, [index], (tf.uint8, tf.int32))
         return (
-            {"x": tf.ensure_shape(images, [None, 28, 28])},
-            tf.ensure_shape(labels, [None]),
+            {"x": tf.ensure_shape(images, [None] * axes + [28, 28])},
+            tf.ensure_shape(labels, [None] * axes),
         )
 
-    return tf.data.Dataset.range(first, end).map(load).prefetch(PREFETCHED_BATCHES)
+    return indices.map(one)

@@ -70,17 +70,21 @@ GOLDEN_LATE = [3625, 7785, 4376, 53544, 52611]
 
 
 class TestTrainInput:
-    def test_batches_follow_the_indices(self):
+    @pytest.mark.parametrize(("batch_size", "count"), [(17, 130), (400, 7), (1025, 3)])
+    def test_batches_follow_the_indices(self, batch_size, count):
+        """60, 2 and 1 batches are picked out at once."""
         split = numbered(530)
-        batches = first_batches(train_input_fn(split, batch_size=17, seed=6), count=40)
+        batches = first_batches(train_input_fn(split, batch_size, seed=6), count)
         for step, (images, labels) in enumerate(batches):
             assert images.dtype == np.uint8 and labels.dtype == np.int32
-            expected = batch_indices(step, size=530, batch_size=17, seed=6)
+            assert images.shape == (batch_size, 28, 28)
+            expected = batch_indices(step, size=530, batch_size=batch_size, seed=6)
             np.testing.assert_array_equal(numbers(images), expected)
             np.testing.assert_array_equal(labels, expected % 10)
 
-    def test_starts_at_the_global_step(self):
-        input_fn = train_input_fn(numbered(31), batch_size=7, seed=6)
+    @pytest.mark.parametrize("batch_size", [7, 300, 1500])
+    def test_starts_at_the_global_step(self, batch_size):
+        input_fn = train_input_fn(numbered(31), batch_size, seed=6)
         all_batches = first_batches(input_fn, count=20)
         resumed = first_batches(input_fn, count=6, global_step=14)
         for (images, labels), (again, labels_again) in zip(all_batches[14:], resumed, strict=True):

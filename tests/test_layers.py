@@ -124,6 +124,23 @@ def test_the_gradients_of_a_dense_layer_are_those_of_its_product(units):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_gradient_of_a_bias_is_the_sum_over_batch_and_pixels(dtype):
+    g = np.random.RandomState(0).normal(0.5, 1, size=(53, 9, 11, 6)).astype("f")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        net = tf.ones([53, 9, 11, 2], dtype)
+        output = layers.conv2d(net, "conv2d", filters=6, kernel_size=3, seed=1)
+        bias = tf.compat.v1.trainable_variables()[1]
+        rounded = tf.cast(g, dtype)
+        gradient = tf.gradients(output, bias, rounded)[0]
+        session.run(tf.compat.v1.global_variables_initializer())
+        found, terms = session.run([gradient, tf.cast(rounded, tf.float32)])
+    assert found.dtype == np.float32
+    expected = terms.sum(axis=(0, 1, 2), dtype=np.float64)
+    # bfloat16 keeps 8 binary digits of the result.
+    np.testing.assert_allclose(found, expected, rtol=2**-8 if dtype == "bfloat16" else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_batch_norm_by_the_batch_and_by_its_moving_averages(dtype):
     rng = np.random.RandomState(0)
     x = np.float32(rng.normal(3, 2, size=(11, 5, 7, 3)) * [1, 10, 0.1])
