@@ -27,6 +27,7 @@ class Options:
     class_names: list[str]
     log_every_n_iter: int
     save_checkpoints_steps: int
+    steps_per_call: int
     images: list[str]
     output: str
     export_dir: str
@@ -146,7 +147,14 @@ def _train_alone(
     print(f"{origin}: {len(data.train):,} training images, {recipe.steps:,} steps", flush=True)
     classifier = training.build_estimator(recipe, model_dir, options.save_checkpoints_steps)
     start = time.monotonic()
-    received = training.train(classifier, what, data, screen, options.log_every_n_iter)
+    received = training.train(
+        classifier,
+        what,
+        data,
+        screen,
+        options.log_every_n_iter,
+        steps_per_call=options.steps_per_call,
+    )
     seconds = time.monotonic() - start
     last_step = checkpoints.step_of(checkpoints.newest(recipe, model_dir))
     if received is not None:

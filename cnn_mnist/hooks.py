@@ -24,6 +24,7 @@ from cnn_mnist.saver import non_finite
 from cnn_mnist.signals import SIGNALS, Ending
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
+WATCHED = "watched"  # what `FiniteGuard` looks at, where the graph takes several steps a call
 SHOWN_NAMES = 10  # of what is not finite
 
 
@@ -109,6 +110,18 @@ class _StepsPerSecond(ProgressColumn):
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
 
 
+def watched(loss: Any) -> Any:
+    """What `FiniteGuard` looks at after a step: `float32 [1 + variables]`.
+
+    The loss, and the sums of squares of `_floating_variables()`.
+    """
+    return tf.stack([loss, *(tf.nn.l2_loss(v.read_value()) for v in _floating_variables())])
+
+
+def _floating_variables() -> list[Any]:
+    return [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
+
+
 class FiniteGuard(estimator.SessionRunHook):
     """Ends training at the step that brings NaN or infinity, before anything is saved.
 
@@ -123,12 +136,14 @@ class FiniteGuard(estimator.SessionRunHook):
     """
 
     def begin(self) -> None:
-        variables = [v for v in tf.compat.v1.global_variables() if v.dtype.is_floating]
-        loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
-        self._names = ["the loss", *(f"the variable {v.op.name}" for v in variables)]
-        with tf.control_dependencies(tf.compat.v1.get_collection(TRAIN_OP)):
-            squares = [tf.nn.l2_loss(v.read_value()) for v in variables]
-        self._watched = tf.stack([loss, *squares])
+        self._names = ["the loss", *(f"the variable {v.op.name}" for v in _floating_variables())]
+        of_each_step = tf.compat.v1.get_collection(WATCHED)
+        if of_each_step:
+            self._watched = of_each_step[0]
+        else:
+            loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
+            with tf.control_dependencies(tf.compat.v1.get_collection(TRAIN_OP)):
+                self._watched = watched(loss)
         self._step = tf.compat.v1.train.get_global_step()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
@@ -138,16 +153,18 @@ class FiniteGuard(estimator.SessionRunHook):
         return estimator.SessionRunArgs(self._watched)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._steps_done += 1
-        finite = np.isfinite(run_values.results)
-        if not finite.all():
-            names = [
-                name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite
-            ]
-            if not finite[0]:
-                names[0] += f" ({run_values.results[0]})"
-            others = f" and {len(names) - SHOWN_NAMES} more" * (len(names) > SHOWN_NAMES)
-            raise non_finite(f"step {self._steps_done:,}", ", ".join(names[:SHOWN_NAMES]) + others)
+        for values in np.atleast_2d(run_values.results):  # of each step of the call
+            self._steps_done += 1
+            finite = np.isfinite(values)
+            if not finite.all():
+                self._stop(values, finite)
+
+    def _stop(self, values: np.ndarray, finite: np.ndarray) -> None:
+        names = [name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite]
+        if not finite[0]:
+            names[0] += f" ({values[0]})"
+        others = f" and {len(names) - SHOWN_NAMES} more" * (len(names) > SHOWN_NAMES)
+        raise non_finite(f"step {self._steps_done:,}", ", ".join(names[:SHOWN_NAMES]) + others)
 
 
 class StopOnSignal(estimator.SessionRunHook):

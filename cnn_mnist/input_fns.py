@@ -3,16 +3,18 @@
 The images stay in NumPy arrays and reach TensorFlow batch by batch, as `uint8`: a constant in the
 graph would be written into every `graph.pbtxt` and `.meta` file.
 
-Shapes are written with these axes: B batch, N images of a split.
+Shapes are written with these axes: n steps of a call, B batch, N images of a split.
 """
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
@@ -46,6 +48,36 @@ def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any
         first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
         steps = tf.data.Dataset.range(first_step, tf.int64.max, together)
         return _loaded(steps, batches_from_step, axes=2).unbatch().prefetch(PREFETCHED_BATCHES)
+
+    return input_fn
+
+
+def calls_input_fn(split: Split, batch_size: int, seed: int, calls: Calls) -> Callable[[], Any]:
+    """The batches of `train_input_fn`, handed over together for all steps of a call.
+
+    Returns:
+      An `input_fn` for `Estimator.train`; images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
+    """
+
+    def batches_of_calls(first: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+        steps = itertools.chain([int(first)], calls.ends(int(first)))
+        for start, end in itertools.pairwise(steps):
+            chosen = np.stack(
+                [
+                    batch_indices(step, size=len(split), batch_size=batch_size, seed=seed)
+                    for step in range(start, end)
+                ]
+            )
+            yield {"x": split.images[chosen]}, split.labels[chosen]
+
+    def input_fn() -> Any:
+        # Read when the iterator is initialised, which is after a checkpoint was restored.
+        first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+        images = tf.TensorSpec([None, None, 28, 28], tf.uint8)
+        labels = tf.TensorSpec([None, None], tf.int32)
+        return tf.data.Dataset.from_generator(
+            batches_of_calls, args=(first_step,), output_signature=({"x": images}, labels)
+        ).prefetch(PREFETCHED_BATCHES)
 
     return input_fn
 

@@ -57,6 +57,14 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
 )
+flags.DEFINE_integer(
+    "steps_per_call",
+    1,
+    "Training steps per call of the session, for GPUs; fewer where something is logged or saved. "
+    "Changes no bit of the result.",
+    lower_bound=1,
+    upper_bound=10_000,
+)
 flags.DEFINE_multi_string(
     "images", [], "For --mode=predict: an image file, a folder of them, or a glob; repeatable."
 )

@@ -34,8 +34,8 @@ def cnn_model_fn(
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
-      from the op named `softmax_tensor`. TRAIN: the loss, a scalar, and the op that takes one
-      step of the optimizer. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
+      from the op named `softmax_tensor`. TRAIN: the same, the loss, a scalar, and the op that takes
+      one step of the optimizer. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
 
     Raises:
       TypeError: images of another dtype.
@@ -68,13 +68,12 @@ def cnn_model_fn(
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # [B]
     loss = tf.reduce_mean(losses)
     if training:
-        right = tf.equal(tf.cast(labels, tf.int64), predictions["classes"])  # [B]
-        tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
+        summarize_accuracy(labels, predictions["classes"])
         step = tf.compat.v1.train.get_or_create_global_step()
         descent = optimizer(recipe, learning_rate(recipe, step))
         with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
             train_op = averaged(descent.minimize(loss, step), recipe, step)
-        return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
+        return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
     metrics = {
         "accuracy": tf.compat.v1.metrics.accuracy(labels, predictions["classes"]),
@@ -85,6 +84,12 @@ def cnn_model_fn(
     return estimator.EstimatorSpec(
         mode, loss=loss, eval_metric_ops=metrics, scaffold=scaffold(recipe)
     )
+
+
+def summarize_accuracy(labels: Any, classes: Any) -> None:
+    """Draws the share of the classes, `int64 [B]`, that are the labels, as the curve `accuracy`."""
+    right = tf.equal(tf.cast(labels, tf.int64), classes)  # [B]
+    tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
 
 
 def scaffold(recipe: Recipe) -> Any:

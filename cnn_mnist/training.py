@@ -8,9 +8,10 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import estimator, events, hooks, sessions
+from cnn_mnist import estimator, events, hooks, loop, sessions
+from cnn_mnist.calls import Calls, Every, standard_hooks
 from cnn_mnist.dataset import Dataset
-from cnn_mnist.input_fns import train_input_fn
+from cnn_mnist.input_fns import calls_input_fn, train_input_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.record import Record
@@ -42,10 +43,14 @@ def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], con
     """`cnn_model_fn`, saved by a `Saver`."""
     spec = cnn_model_fn(features, labels, mode, params)
     if mode == estimator.ModeKeys.TRAIN:
-        begins_from = tf.train.latest_checkpoint(config.model_dir)
-        saver = Saver(on_disk=begins_from, sharded=True, defer_build=True)
-        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
+        _add_saver(config.model_dir)
     return spec
+
+
+def _add_saver(model_dir: str) -> None:
+    begins_from = tf.train.latest_checkpoint(model_dir)
+    saver = Saver(on_disk=begins_from, sharded=True, defer_build=True)
+    tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
 
 
 class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
@@ -62,6 +67,19 @@ class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
         events.flush(self._model_dir)
 
 
+def _in_calls(classifier: Any, calls: Calls) -> tuple[Any, list[Any]]:
+    """The Estimator for several steps a call, and hooks in place of those that it always has."""
+    scaffold = tf.compat.v1.train.Scaffold()
+
+    def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any) -> Any:
+        _add_saver(config.model_dir)
+        return loop.looped(cnn_model_fn, features, labels, params, scaffold)
+
+    hooks_instead = standard_hooks(calls, classifier.config, scaffold)
+    config = classifier.config.replace(save_summary_steps=0, log_step_count_steps=None)
+    return estimator.Estimator(model_fn, config=config, params=classifier.params), hooks_instead
+
+
 def train(
     classifier: Any,
     record: Record,
@@ -69,6 +87,7 @@ def train(
     screen: Console,
     log_every_n_iter: int,
     more_hooks: Sequence[Any] = (),
+    steps_per_call: int = 1,
 ) -> signal.Signals | None:
     """Trains until `global_step` reaches `recipe.steps`, or until SIGTERM or Ctrl-C.
 
@@ -79,6 +98,8 @@ def train(
       screen: where the progress is shown.
       log_every_n_iter: steps between two lines on `softmax_tensor`; 0 for none.
       more_hooks: session hooks of the caller's.
+      steps_per_call: training steps that a call of the session takes at most; fewer where a hook
+        is due. Whatever it is, the results are the same, bit for bit.
 
     Returns:
       The signal that ended the training, or None.
@@ -88,11 +109,23 @@ def train(
       SaveError: a checkpoint cannot be written.
       CurvesError: the curves cannot be written.
     """
-    recipe, model_dir = record.recipe, classifier.model_dir
+    recipe, model_dir, config = record.recipe, classifier.model_dir, classifier.config
+    calls = Calls(
+        longest=steps_per_call,
+        total=recipe.steps,
+        validate=recipe.eval_every_steps,
+        save=config.save_checkpoints_steps,
+        look=(config.save_summary_steps, config.log_step_count_steps, log_every_n_iter),
+    )
     events.require_space(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal())
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), *more_hooks]
+        input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
+        if steps_per_call > 1:
+            classifier, hooks_instead = _in_calls(classifier, calls)
+            session_hooks = hooks_instead + session_hooks
+            input_fn = calls_input_fn(data.train, recipe.batch_size, recipe.seed, calls)
         note = hooks.no_note
         if screen.is_terminal:
             progress = hooks.ProgressHook(recipe.steps, screen)
@@ -100,19 +133,24 @@ def train(
             session_hooks.append(progress)
             note = progress.note
         if log_every_n_iter:
-            session_hooks.append(hooks.softmax_logging_hook(log_every_n_iter, note))
+            if steps_per_call > 1:
+                logging = Every(log_every_n_iter, hooks.softmax_logging_hook(1, note), calls)
+            else:
+                logging = hooks.softmax_logging_hook(log_every_n_iter, note)
+            session_hooks.append(logging)
         if len(data.validation) and recipe.eval_every_steps:
-            session_hooks.append(ValidationHook(record, data.validation, model_dir, screen.print))
+            session_hooks.append(
+                ValidationHook(record, data.validation, model_dir, screen.print, calls)
+            )
         # The last, so that what was scored before a run is killed is scored again after it resumes.
         saving = tf.compat.v1.train.CheckpointSaverHook(
             model_dir,
-            save_steps=classifier.config.save_checkpoints_steps,
+            save_steps=config.save_checkpoints_steps,
             listeners=[CurvesFirst(model_dir)],
         )
         # Or else it asks for the step after every step, in a run of the session of its own.
-        saving._set_steps_per_run(1)
+        saving._set_steps_per_run(steps_per_call)
         session_hooks.append(saving)
-        input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
         events.flush(model_dir)
     return stop.received

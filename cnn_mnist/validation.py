@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, events, record, saver, sessions
 from cnn_mnist.averaging import scored_variables
+from cnn_mnist.calls import Calls
 from cnn_mnist.checkpoints import BEST
 from cnn_mnist.dataset import Split
 from cnn_mnist.files import write_files
@@ -22,6 +23,7 @@ from cnn_mnist.record import Record
 CURVES = "eval_validation"  # where TensorBoard finds them, below the model_dir
 SCORE = "score.json"  # beside it
 CHECK = "sha256"  # in it: of the rest of its content
+ONE_STEP = Calls()
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class ValidationHook(estimator.SessionRunHook):
         split: Split,
         model_dir: str,
         show: Callable[[str], None],
+        calls: Calls = ONE_STEP,
     ) -> None:
         self._record = what
         self._recipe = what.recipe
@@ -84,6 +87,7 @@ class ValidationHook(estimator.SessionRunHook):
         self._curves = str(Path(model_dir) / CURVES)
         self._best = Path(model_dir) / BEST
         self._show = show
+        self._calls = calls
 
     def begin(self) -> None:
         events.require_space(self._curves)
@@ -96,6 +100,7 @@ class ValidationHook(estimator.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
+        self._ends = self._calls.ends(self._steps_done)
         if self._steps_done >= self._recipe.eval_every_steps and not (self._best / SCORE).exists():
             log.warning(
                 "%s is missing: the best checkpoint up to step %d is lost, that of the steps to "
@@ -105,7 +110,7 @@ class ValidationHook(estimator.SessionRunHook):
             )
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        self._steps_done += 1
+        self._steps_done = next(self._ends)
         # Here and not in `end`: a checkpoint of the last step may be saved before `end` is called.
         last = self._steps_done >= self._recipe.steps
         if last or self._steps_done % self._recipe.eval_every_steps == 0:

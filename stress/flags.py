@@ -64,6 +64,7 @@ MORE = {  # values of the right type
     "steps": ("0", "9" * 30),
     "batch_size": ("0", "1000000000000"),
     "save_checkpoints_steps": ("0",),
+    "steps_per_call": ("0", "10001"),
     "learning_rate": ("0", "1e39", "1e-50"),
     "dropout_rate": ("1", "1.5", "1e9"),
     "seed": ("4294967296", "9" * 30),
@@ -73,6 +74,7 @@ RIGHT = (
     *("--steps=3", "--seed=7", "--recipe=tfjs", "--network=tfjs", "--optimizer=adam"),
     *("--learning_rate=0.1", "--dropout_rate=0", "--batch_size=20", "--output=json"),
     *("--eval_every_steps=0", "--log_every_n_iter=0", "--save_checkpoints_steps=5"),
+    "--steps_per_call=7",
     *("--images=picture.png", "--class_names=a,b,c,d,e,f,g,h,i,j", "--export_dir=new"),
 )
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
-from cnn_mnist.input_fns import batch_indices, eval_input_fn, train_input_fn
+from cnn_mnist.input_fns import batch_indices, calls_input_fn, eval_input_fn, train_input_fn
 
 
 def first_batches(input_fn, count, global_step=0):
@@ -14,7 +15,7 @@ def first_batches(input_fn, count, global_step=0):
         step = tf.compat.v1.train.get_or_create_global_step()
         iterator = tf.compat.v1.data.make_initializable_iterator(input_fn())
         features, labels = iterator.get_next()
-        assert features["x"].shape.as_list() == [None, 28, 28]
+        assert features["x"].shape.as_list()[-2:] == [28, 28]
         session.run(tf.compat.v1.global_variables_initializer())
         session.run(step.assign(global_step))
         session.run(iterator.initializer)
@@ -95,6 +96,29 @@ class TestTrainInput:
         with tf.Graph().as_default() as graph:
             train_input_fn(numbered(530), batch_size=17, seed=6)()
             eval_input_fn(numbered(530))()
+            assert len(graph.as_graph_def().SerializeToString()) < 20_000
+
+
+class TestCallsInput:
+    @pytest.mark.parametrize("global_step", [0, 14])
+    def test_calls_hold_the_batches_of_their_steps(self, global_step):
+        calls = Calls(longest=4, save=7, look=(5,))
+        input_fn = calls_input_fn(numbered(31), batch_size=7, seed=6, calls=calls)
+        batches = first_batches(input_fn, 8, global_step)
+        start = global_step
+        for (images, labels), end in zip(batches, calls.ends(global_step), strict=False):
+            assert images.dtype == np.uint8 and labels.dtype == np.int32
+            assert images.shape == (end - start, 7, 28, 28) and labels.shape == (end - start, 7)
+            for one, one_labels in zip(images, labels, strict=True):
+                expected = batch_indices(start, size=31, batch_size=7, seed=6)
+                np.testing.assert_array_equal(numbers(one), expected)
+                np.testing.assert_array_equal(one_labels, expected % 10)
+                start += 1
+        assert start > global_step + 14
+
+    def test_the_images_are_not_in_the_graph(self):
+        with tf.Graph().as_default() as graph:
+            calls_input_fn(numbered(530), batch_size=17, seed=6, calls=Calls(longest=3))()
             assert len(graph.as_graph_def().SerializeToString()) < 20_000
 
 

@@ -21,7 +21,7 @@ def files_below(folder):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--stpes=3"], r"'stpes'.* steps \?"),
+        (["--stpes=3"], r"'stpes'.* steps, steps_per_call \?"),
         (["--steps=many"], "--steps=many"),
         (["--steps=0"], "--steps=0: expected at least 1"),
         (["--batch_size=-1"], "--batch_size=-1: expected at least 1"),
@@ -33,6 +33,10 @@ def files_below(folder):
         (["--mode=destroy"], "--mode=destroy"),
         (["--log_every_n_iter=-1"], "--log_every_n_iter=-1"),
         (["--save_checkpoints_steps=0"], "--save_checkpoints_steps=0"),
+        (["--steps_per_call=0"], "--steps_per_call=0"),
+        (["--steps_per_call=-7"], "--steps_per_call=-7"),
+        (["--steps_per_call=10001"], "--steps_per_call=10001"),
+        (["--steps_per_call=many"], "--steps_per_call=many"),
         (["--model_dir="], "--model_dir="),
         (["--model_dir=a_file"], "--model_dir=a_file: is not a folder"),
         (["--model_dir=a_file/below"], "--model_dir=a_file/below: is not a folder"),
@@ -103,7 +107,7 @@ def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
         assert f"--{flag}:" in result.stdout
 
 
-@pytest.mark.parametrize("flag", ["--help", "--steps=0", "--stpes=1"])
+@pytest.mark.parametrize("flag", ["--help", "--steps=0", "--stpes=1", "--steps_per_call=0"])
 def test_flags_are_answered_without_tensorflow_or_numpy(flag):
     code = "import sys\nfrom cnn_mnist import main\ntry: main.main(['main', sys.argv[1]])\n"
     code += (
@@ -250,12 +254,16 @@ def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "steps_per_call"),
+    [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 7)],
+)
+def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code, steps_per_call):
     command = [
         *(sys.executable, "-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
         *("--validation_size=37", "--batch_size=5", "--steps=1000000"),
         *("--log_every_n_iter=5", "--save_checkpoints_steps=1000000"),
+        f"--steps_per_call={steps_per_call}",
     ]
     with subprocess.Popen(
         command,
@@ -277,4 +285,6 @@ def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code)
     assert match
     step = int(match[1].replace(",", ""))
     assert step > 40
+    # With several steps a call, that of a call's end: a log line, or a point of the curves.
+    assert steps_per_call == 1 or step % 5 in (0, 1)
     assert (tmp_path / "model_dir" / f"model.ckpt-{step}.index").exists()
