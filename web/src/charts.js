@@ -1,7 +1,7 @@
 /** The curves of a training, drawn by tfjs-vis, which is loaded when the first are drawn. */
 
 const SERIES = ["training, one batch", "validation"];
-const COLOURS = ["#e69f00", "#08306b"]; // as in the report of the Python package
+const COLOURS = ["#b35900", "#08306b"]; // far apart in grey too, and 4.5:1 on white or more
 const PAUSE = 500; // milliseconds between two drawings, as one takes some 50
 
 /** Loss and accuracy against the step. */

@@ -109,10 +109,9 @@ function show(report, names) {
 }
 
 function confusionTable(confusion, names) {
-  const made = table(
-    ["true \\ predicted", ...names],
-    confusion.map((row, k) => [names[k], ...row]),
-  );
+  const rows = confusion.map((row, k) => [names[k], ...row]);
+  const made = table(["true", ...names], rows);
+  made.prepend(element("caption", { textContent: "predicted class" }));
   made.className = "confusion";
   confusion.forEach((row, k) => {
     const images = Math.max(

@@ -70,7 +70,7 @@ export class TrainView {
       const recipe = this.#chosen();
       this.#running(true);
       this.#curves.clear();
-      byId("train-status").textContent = `Training ${count(recipe.steps)} steps of ${name}.`;
+      byId("train-status").textContent = `Training ${steps(recipe.steps)} of ${name}.`;
       const watch = new Watch(recipe.steps);
       const onReport = (step) => {
         this.#curves.add(step);
@@ -79,7 +79,7 @@ export class TrainView {
       const { step, artifacts } = await this.#trainer.call("train", { name, recipe }, { onReport });
       const how = step < recipe.steps ? "Stopped after" : "Trained";
       byId("train-status").textContent =
-        `${how} ${count(step)} steps in ${duration(watch.seconds)}.` +
+        `${how} ${steps(step)} in ${duration(watch.seconds)}.` +
         (step ? " This network now reads what you draw, and can be evaluated." : "");
       if (step) this.#onTrained(`trained here #${++this.#runs}`, artifacts);
     } catch (error) {
@@ -96,6 +96,10 @@ export class TrainView {
     byId("stop-training").disabled = !running;
     for (const field of ["recipe", ...Object.keys(RANGES)]) byId(field).disabled = running;
   }
+}
+
+function steps(number) {
+  return `${count(number)} ${number === 1 ? "step" : "steps"}`;
 }
 
 /** Progress, the newest numbers and the time left. */

@@ -76,7 +76,8 @@ serve({
     return evaluate(evaluated, split, { onProgress: report, stopped: () => model !== evaluated });
   },
 
-  memory: () => tf.memory().numTensors,
+  /** How many tensors there are; before there is a backend, none. */
+  memory: () => (tf.getBackend() ? tf.memory().numTensors : 0),
 });
 
 /** A model from files, checked with one blank image. */

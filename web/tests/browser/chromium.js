@@ -66,7 +66,7 @@ export async function waitForText(page, selector, text) {
   await page.waitForFunction(
     ([where, wanted]) => new RegExp(wanted).test(document.querySelector(where).textContent),
     [selector, pattern],
-    { timeout: 200_000 },
+    { timeout: 60_000 },
   );
 }
 

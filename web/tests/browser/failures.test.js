@@ -89,7 +89,7 @@ test("?backend=cpu trains and reads on the main processor", async () => {
   await page.fill("#steps", "1");
   await page.fill("#batchSize", "8");
   await page.click("#start-training");
-  await waitForText(page, "#train-status", "^Trained 1 steps");
+  await waitForText(page, "#train-status", "^Trained 1 step in");
   expectNone(errors);
   await page.context().close();
 });

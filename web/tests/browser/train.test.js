@@ -29,6 +29,7 @@ async function losses() {
 
 test("the data are there: 55,000 images for training, 10,000 for testing", async () => {
   await waitForText(page, "#labels", "all55,0005,00010,000");
+  await page.waitForSelector("#more-examples:enabled");
   expect(await page.locator("#examples canvas").count()).toBe(20);
   const labels = () => page.locator("#examples").textContent();
   const before = await labels();
