@@ -23,7 +23,7 @@ export class Curves {
   /** @param {import("./train.js").Step} step */
   add(step) {
     this.#steps[step.step] = step;
-    if (step.step > 0) this.draw();
+    this.draw();
   }
 
   /** Draws, now or soon; of many calls in a row only the last counts. */
@@ -39,6 +39,7 @@ export class Curves {
     const { linechart } = await import("@tensorflow/tfjs-vis/dist/render/linechart.js");
     while (this.#again) {
       this.#again = false;
+      if (this.#steps.length < 2) continue; // Vega complains of a chart of nothing
       const { loss, accuracy } = this.#places;
       await linechart(loss, this.#values("loss", "validationLoss"), options(loss));
       const shares = this.#values("accuracy", "validationAccuracy");

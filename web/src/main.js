@@ -29,10 +29,14 @@ const training = new TrainView(trainer, (name, artifacts) => {
 const evaluation = new EvaluateView(reader, networks);
 const data = new DatasetView(trainer);
 
-/** How many tensors both workers hold. */
 async function showTensors() {
-  const held = await Promise.all([reader.call("memory"), trainer.call("memory")]);
-  byId("tensors").textContent = held[0] + held[1];
+  byId("tensors").textContent = await countTensors();
+}
+
+/** How many tensors both workers hold. */
+async function countTensors() {
+  const [reading, training] = await Promise.all([reader.call("memory"), trainer.call("memory")]);
+  return reading + training;
 }
 
 async function start() {
@@ -68,4 +72,6 @@ globalThis.cnnMnist = {
   open: async (folder) => networks.add(folder, await fetchModel(folder, folder)),
   /** Probabilities [B x 10] of images [B x 784], 0 (background) to 1 (ink). */
   read: (images) => reader.call("read", { images: Float32Array.from(images) }),
+  /** How many tensors there are. */
+  tensors: countTensors,
 };

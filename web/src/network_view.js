@@ -141,7 +141,10 @@ export function layersTable({ layers, parameters }) {
     shape,
     count(own),
   ]);
-  return table(["layer", "kind", "output", "parameters"], rows, ["all", "", "", count(parameters)]);
+  const heads = ["layer", "kind", "output", "parameters"];
+  const made = table(heads, rows, ["all", "", "", count(parameters)]);
+  made.className = "layers";
+  return made;
 }
 
 function labelled(name, network, step) {

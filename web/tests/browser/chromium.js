@@ -52,6 +52,7 @@ export async function openPage(browser, address, options = {}) {
 
 /** Draws with the mouse, as a person would. @param {[number, number][]} points shares of the sheet */
 export async function draw(page, points) {
+  await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
   const { x, y, width, height } = await page.locator("#sheet").boundingBox();
   const [start, ...rest] = points.map(([px, py]) => [x + px * width, y + py * height]);
   await page.mouse.move(...start);
@@ -60,19 +61,27 @@ export async function draw(page, points) {
   await page.mouse.up();
 }
 
-/** Waits until an element has a text. @param {string | RegExp} text */
-export async function waitForText(page, selector, text) {
-  const pattern = typeof text === "string" ? text : text.source;
-  await page.waitForFunction(
-    ([where, wanted]) => new RegExp(wanted).test(document.querySelector(where).textContent),
-    [selector, pattern],
-    { timeout: 60_000 },
-  );
+/**
+ * Waits until an element has a text.
+ *
+ * @param {string} pattern a regular expression
+ * @throws {Error} it does not get it, with the text that it has instead
+ */
+export async function waitForText(page, selector, pattern) {
+  const matches = ([where, wanted]) =>
+    new RegExp(wanted).test(document.querySelector(where).textContent);
+  try {
+    await page.waitForFunction(matches, [selector, pattern], { timeout: 60_000 });
+  } catch (error) {
+    const found = await page.locator(selector).textContent();
+    const message = `${selector}: expected ${pattern}, found ${found}`;
+    throw new Error(message, { cause: error });
+  }
 }
 
-/** How many tensors both workers hold, as the page tells. */
-export async function tensors(page) {
-  return Number(await page.locator("#tensors").textContent());
+/** How many tensors both workers hold. */
+export function tensors(page) {
+  return page.evaluate(() => cnnMnist.tensors());
 }
 
 export function expectNone(errors) {

@@ -45,7 +45,7 @@ describe.runIf(existsSync(EXPORTED))("networks from Python", () => {
         if (!(await cnnMnist.open(folder))) throw new Error("it could not be opened");
         return [...(await cnnMnist.read(images))];
       },
-      [`models/${recipe}/`, testImages()],
+      [`exported/${recipe}/`, testImages()],
     );
     const wanted = expected[recipe].flat();
     expect(found).toHaveLength(wanted.length);

@@ -18,7 +18,7 @@ export default async function setup(project) {
   const folder = await mkdtemp(path.join(tmpdir(), "page-"));
   await cp(path.join(WEB, "dist"), folder, { recursive: true });
   if (existsSync(EXPORTED)) {
-    await cp(EXPORTED, path.join(folder, "models"), { recursive: true });
+    await cp(EXPORTED, path.join(folder, "exported"), { recursive: true });
   }
   const server = await serveFolder(folder, 0);
   project.provide("address", `http://127.0.0.1:${server.address().port}/`);
