@@ -17,8 +17,8 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard test lint recipes digits stress bench bench-quick bench-peers \
-	growth bench-classic clean
+.PHONY: help train eval tensorboard web test test-web lint lint-web recipes digits stress bench \
+	bench-quick bench-peers growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
@@ -26,9 +26,11 @@ help:
 	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
+	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
 	@echo "make test           run the tests"
+	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
-	@echo "make lint           check style and types"
+	@echo "make lint           check style and types (make lint-web: the page's)"
 	@echo "make bench          measure speed, memory and accuracy against every target; an hour or more"
 	@echo "make bench-quick    the steps a second beside Keras and PyTorch alone; under 5 minutes"
 	@echo "make growth         time and memory against batch size and number of images"
@@ -51,8 +53,20 @@ digits: $(VENV)/installed
 tensorboard: $(VENV)/installed
 	@$(BIN)/tensorboard --logdir=$(MODEL_DIR)
 
+# What was trained is listed in the page too, where Python is installed.
+web: web/node_modules/installed
+	@$(if $(wildcard $(VENV)/installed),$(BIN)/python web/export_trained.py)
+	@cd web && npm run --silent build -- --logLevel=warn && exec node server/main.js
+
 test: $(VENV)/installed-test
 	@$(BIN)/python -m pytest
+
+test-web: web/node_modules/installed web/tests/exported/expected.json
+	@cd web && npm run --silent build -- --logLevel=warn
+	@cd web && npm run --silent test:unit && npm run --silent test:browser
+
+lint-web: web/node_modules/installed
+	@cd web && npm run --silent lint
 
 stress: $(VENV)/installed-test
 	@$(BIN)/python -m stress
@@ -83,6 +97,7 @@ bench-classic: $(VENV)/installed
 
 clean:
 	rm -rf .venv* build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf web/node_modules web/dist web/tests/exported web/public/models/trained-*
 	find model_dir -mindepth 1 ! -name README.md -delete
 
 $(VENV)/installed: setup.py pyproject.toml $(CONSTRAINTS)
@@ -106,3 +121,16 @@ $(VENV)/installed-peers: $(VENV)/installed
 $(VENV)/installed-lint: $(VENV)/installed
 	@$(PIP_INSTALL) --editable '.[lint]'
 	@touch $@
+
+web/node_modules/installed: web/package.json web/package-lock.json web/.npmrc
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(!(a > 20 || (a == 20 && b >= 19)))' \
+		&& command -v npm >/dev/null || \
+		{ echo "The page needs Node.js 20.19 or newer, with npm; install them." >&2; exit 2; }
+	@echo "Installing TensorFlow.js and the rest into web/node_modules, once."
+	@cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Networks of every recipe, trained for a moment, for the tests of the page.
+web/tests/exported/expected.json: web/tests/make_models.py $(wildcard cnn_mnist/*.py) $(VENV)/installed
+	@rm -rf $(@D)
+	@$(BIN)/python web/tests/make_models.py $(@D)

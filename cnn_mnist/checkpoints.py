@@ -9,7 +9,9 @@ import logging
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cnn_mnist import estimator, saver
@@ -164,16 +166,38 @@ def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list
     Args:
       training: all of them, to go on with the training; otherwise those of the scored network.
     """
+    return {name: v.shape.as_list() for name, v in _variables(recipe, training).items()}
+
+
+def scored_values(recipe: Recipe, checkpoint: str) -> dict[str, np.ndarray]:
+    """The scored network in a checkpoint that fits the recipe.
+
+    Returns:
+      The name of a variable in the network, `conv2d/kernel`, wherever its value is from -> its
+      value; and `global_step`.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    variables = _variables(recipe, training=False)
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        return {v.op.name: reader.get_tensor(name) for name, v in variables.items()}
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+
+
+def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
+    """Name in a checkpoint of the recipe -> variable of a graph that it is read into."""
     mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
     with tf.Graph().as_default():
         tf.compat.v1.train.get_or_create_global_step()
         image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
         labels = tf.compat.v1.placeholder(tf.int32, [None]) if training else None
         cnn_model_fn(image, labels, mode, recipe.params())
-        variables = {v.op.name: v for v in tf.compat.v1.global_variables()}
         if not training:
-            variables = variables_to_restore(recipe)
-        return {name: v.shape.as_list() for name, v in variables.items()}
+            return variables_to_restore(recipe)
+        return {v.op.name: v for v in tf.compat.v1.global_variables()}
 
 
 def _candidates(folder: Path) -> list[Path]:

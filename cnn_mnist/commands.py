@@ -31,6 +31,7 @@ class Options:
     images: list[str]
     output: str
     export_dir: str
+    format: str
 
 
 def train_and_eval(recipe: Recipe, options: Options) -> int:
@@ -89,20 +90,12 @@ def predict(recipe: Recipe, options: Options) -> int:
 
 
 def export(recipe: Recipe, options: Options) -> int:
-    """Writes the newest checkpoint as a SavedModel."""
+    """Writes the newest checkpoint in a format that other programs read."""
     files.check_free(options.export_dir)
-    data = _load(recipe, options)
-    console.start_tensorflow()
-    from cnn_mnist import export
-
-    export.saved_model(recipe, options.model_dir, options.export_dir, data.test.images[:10])
-    folder, cli = shlex.quote(options.export_dir), console.command("saved_model_cli")
-    print(f"exported      {folder}")
-    print(f"its inputs    {cli} show --dir {folder} --tag_set serve --signature_def {export.RAW}")
-    print(
-        f"ten digits    {cli} run --dir {folder} --tag_set serve --signature_def {export.RAW} "
-        f"--inputs images={folder}/assets.extra/{export.EXAMPLES}"
-    )
+    if options.format == "tfjs":
+        _export_tfjs(recipe, options)
+    else:
+        _export_saved_model(recipe, options)
     return 0
 
 
@@ -115,6 +108,32 @@ MODES: dict[str, Callable[[Recipe, Options], int]] = {
     "predict": predict,
     "export": export,
 }
+
+
+def _export_saved_model(recipe: Recipe, options: Options) -> None:
+    data = _load(recipe, options)
+    console.start_tensorflow()
+    from cnn_mnist import export
+
+    export.saved_model(recipe, options.model_dir, options.export_dir, data.test.images[:10])
+    folder, cli = shlex.quote(options.export_dir), console.command("saved_model_cli")
+    print(f"exported      {folder}")
+    print(f"its inputs    {cli} show --dir {folder} --tag_set serve --signature_def {export.RAW}")
+    print(
+        f"ten digits    {cli} run --dir {folder} --tag_set serve --signature_def {export.RAW} "
+        f"--inputs images={folder}/assets.extra/{export.EXAMPLES}"
+    )
+
+
+def _export_tfjs(recipe: Recipe, options: Options) -> None:
+    console.start_tensorflow()
+    from cnn_mnist import tfjs
+
+    tfjs.layers_model(recipe, options.model_dir, options.export_dir, options.class_names)
+    print(f"exported      {shlex.quote(options.export_dir)}")
+    print(f"its input     {tfjs.INPUT}")
+    print(f"its output    {tfjs.OUTPUT}")
+    print(f'in a page     const model = await tf.loadLayersModel("{tfjs.MODEL}")')
 
 
 def _load(recipe: Recipe, options: Options) -> dataset.Dataset:

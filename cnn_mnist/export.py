@@ -1,8 +1,5 @@
 """Exports a trained network as a SavedModel that takes raw or encoded images."""
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +7,7 @@ import tensorflow as tf
 
 from cnn_mnist import checkpoints, estimator, sessions
 from cnn_mnist.averaging import variables_to_restore
-from cnn_mnist.files import check_free
+from cnn_mnist.files import whole_folder
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 
@@ -38,19 +35,12 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
       InputError: if `export_dir` exists and is not an empty folder.
       CheckpointError: if `model_dir` has no checkpoint of this network.
     """
-    check_free(export_dir)
     checkpoint = checkpoints.newest(recipe, model_dir)
-    target = Path(export_dir)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        built = Path(folder, "saved_model")
-        _build(recipe, checkpoint, str(built))
-        extra = built / "assets.extra"
+    with whole_folder(export_dir) as folder:
+        _build(recipe, checkpoint, str(folder))
+        extra = folder / "assets.extra"
         extra.mkdir()
         np.save(extra / EXAMPLES, examples, allow_pickle=False)
-        if target.exists():
-            target.rmdir()
-        shutil.move(built, target)
 
 
 def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -43,12 +44,13 @@ def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> lis
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Lets every `OSError` name a path; that of a full disk names none by itself."""
+    """Lets every `OSError` of the system name a path; that of a full disk names none by itself."""
     try:
         yield
     except OSError as error:
-        error.filename = str(path)
-        del error.filename2  # of a move; its name would be told beside the other
+        if error.errno is not None:
+            error.filename = str(path)
+            del error.filename2  # of a move; its name would be told beside the other
         raise
 
 
@@ -77,3 +79,24 @@ def check_free(export_dir: str) -> None:
         raise InputError(f"--export_dir={export_dir}: is not a folder and cannot become one")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"--export_dir={export_dir}: is not empty; name a new folder")
+
+
+@contextlib.contextmanager
+def whole_folder(export_dir: str) -> Iterator[Path]:
+    """Makes the folder `export_dir`, with everything in it or not at all.
+
+    Yields the path of a folder that is not there yet. What the caller has put there by the end
+    becomes `export_dir`; if the caller fails, nothing is left but the folders above it.
+
+    Raises:
+      InputError: `export_dir` cannot be made, or is not empty.
+      OSError: it cannot be written to; a full disk. Its `filename` is `export_dir`.
+    """
+    check_free(export_dir)
+    target = Path(export_dir).resolve()  # of a link, the folder itself
+    with naming(export_dir):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as parts:
+            built = Path(parts, "whole")
+            yield built
+            built.replace(target)

@@ -31,8 +31,8 @@ flags.DEFINE_enum(
     "train_and_eval",
     MODES,
     "Train and report on the test images; only train; only report, with the newest checkpoint; "
-    "print the network's layers; draw examples of the data; read digits in --images; write a "
-    "SavedModel into --export_dir.",
+    "print the network's layers; draw examples of the data; read digits in --images; write "
+    "the network into --export_dir, for other programs.",
 )
 flags.DEFINE_enum(
     "recipe",
@@ -70,6 +70,12 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_enum("output", "table", ["table", "json", "csv"], "How --mode=predict prints.")
 flags.DEFINE_string("export_dir", None, "For --mode=export: the folder to make.")
+flags.DEFINE_enum(
+    "format",
+    "saved_model",
+    ["saved_model", "tfjs"],
+    "For --mode=export: a SavedModel of TensorFlow, or a layers model of TensorFlow.js.",
+)
 
 # Fields of the recipe; each flag that is given replaces the recipe's own value.
 flags.DEFINE_enum(

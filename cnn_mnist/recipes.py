@@ -157,3 +157,11 @@ RECIPES = {
     ),
 }
 TUTORIALS = ("estimator", "tfjs", "tfjs_sgd", "keras_mlp", "core_mlp")
+
+
+def name_of(recipe: Recipe) -> str | None:
+    """What a recipe is called, whatever its seed and precision; None if it has no name."""
+    for name, named in RECIPES.items():
+        if dataclasses.replace(named, seed=recipe.seed, precision=recipe.precision) == recipe:
+            return name
+    return None

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cnn_mnist.recipes import RECIPES, Recipe, RecipeError
+from cnn_mnist.recipes import RECIPES, Recipe, RecipeError, name_of
 
 
 def test_the_default_recipe_is_the_tutorials():
@@ -78,6 +78,13 @@ def test_steps_are_the_epochs_of_the_tutorial(name, epochs, images):
     assert recipe.train_size in (0, images)
     assert recipe.validation_size + images <= 60_000
     assert recipe.steps == -(-epochs * images // recipe.batch_size)
+
+
+def test_a_recipe_has_its_name_with_any_seed_and_precision():
+    assert [name_of(recipe) for recipe in RECIPES.values()] == list(RECIPES)
+    fast = RECIPES["fast"]
+    assert name_of(dataclasses.replace(fast, seed=3, precision="bfloat16")) == "fast"
+    assert name_of(dataclasses.replace(fast, steps=901)) is None
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():

@@ -1,0 +1,72 @@
+/** What is trained in the page: the two tutorials of TensorFlow.js, as `cnn_mnist/recipes.py`. */
+
+import { InputError } from "./errors.js";
+
+/**
+ * @typedef {object} Recipe
+ * @property {string} network name of a function in `networks.js`
+ * @property {"adam" | "sgd"} optimizer
+ * @property {number} learningRate
+ * @property {number} batchSize images per training step
+ * @property {number} steps
+ * @property {number} trainSize training images that are used; 0 for all 55,000
+ * @property {number} validationSize images of the validation split that are looked at
+ * @property {number} evalEverySteps steps between two looks at them
+ */
+
+/** @type {Record<string, Recipe>} */
+export const RECIPES = {
+  // 10 epochs of 5,500 images: 55,000 / 512, rounded up.
+  tfjs: {
+    network: "tfjs",
+    optimizer: "adam",
+    learningRate: 0.001,
+    batchSize: 512,
+    steps: 108,
+    trainSize: 5_500,
+    validationSize: 1_000,
+    evalEverySteps: 11,
+  },
+  // The first version of the same tutorial.
+  tfjs_sgd: {
+    network: "tfjs",
+    optimizer: "sgd",
+    learningRate: 0.15,
+    batchSize: 64,
+    steps: 100,
+    trainSize: 0,
+    validationSize: 1_000,
+    evalEverySteps: 5,
+  },
+};
+
+// Lowest and highest of what can be changed in the page.
+export const RANGES = {
+  learningRate: [1e-6, 10],
+  batchSize: [1, 2048],
+  steps: [1, 100_000],
+};
+
+/**
+ * A recipe with other numbers.
+ *
+ * @param {string} name of a recipe
+ * @param {Partial<Recipe>} changes of what is in `RANGES`
+ * @returns {Recipe}
+ * @throws {InputError} a number out of range
+ */
+export function recipeWith(name, changes) {
+  for (const [field, [lowest, highest]] of Object.entries(RANGES)) {
+    const value = changes[field] ?? RECIPES[name][field];
+    const whole = field === "learningRate" || Number.isInteger(value);
+    if (!whole || !(value >= lowest && value <= highest)) {
+      const label = field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+      const kind = field === "learningRate" ? "a number" : "a whole number";
+      throw new InputError(
+        `${label}: expected ${kind} from ${lowest} to ${highest.toLocaleString("en")}, ` +
+          `found ${Number.isNaN(value) ? "none" : value}`,
+      );
+    }
+  }
+  return { ...RECIPES[name], ...changes };
+}

@@ -1,0 +1,117 @@
+/**
+ * TensorFlow.js, away from the page so that drawing and scrolling never wait for it.
+ *
+ * The page runs this twice: one worker trains, the other reads digits.
+ */
+
+import * as tf from "@tensorflow/tfjs-core";
+import { loadLayersModel } from "@tensorflow/tfjs-layers";
+import { startBackend } from "./backends.js";
+import { MnistData } from "./data.js";
+import { InputError, reason } from "./errors.js";
+import { evaluate, read } from "./evaluate.js";
+import { CLASSES, SIDE } from "./mnist_files.js";
+import { NETWORKS } from "./networks.js";
+import { serve } from "./rpc.js";
+import { summaryOf } from "./summary.js";
+import { train } from "./train.js";
+
+let data = null;
+let model = null;
+let stopping = false;
+
+serve({
+  start: ({ backends }) => startBackend(backends),
+
+  setData: ({ train, test }) => {
+    data = new MnistData(train, test);
+    return { trainSize: data.trainSize, testSize: data.testSize };
+  },
+
+  /** Some of the test images: pixels [N x 784] from 0 to 1, and labels [N]. */
+  examples: async ({ count }) => {
+    const { xs, labels } = data.nextTestBatch(count);
+    const classes = tf.tidy(() => tf.argMax(labels, 1));
+    const result = { images: await xs.data(), labels: await classes.data() };
+    tf.dispose([xs, labels, classes]);
+    return result;
+  },
+
+  summary: ({ network }) => {
+    const built = NETWORKS[network]();
+    const summary = summaryOf(built);
+    built.dispose();
+    return summary;
+  },
+
+  /** Trains a network from nothing, and hands it over. */
+  train: async ({ name, recipe }, report) => {
+    stopping = false;
+    const network = NETWORKS[recipe.network]();
+    try {
+      const step = await train(network, data, recipe, { onStep: report, stopped: () => stopping });
+      network.setUserDefinedMetadata({ recipe: name, network: recipe.network, step });
+      return { step, artifacts: await artifactsOf(network) };
+    } finally {
+      network.dispose();
+    }
+  },
+
+  stop: () => {
+    stopping = true;
+  },
+
+  /** Replaces the network that reads. */
+  open: async ({ artifacts }) => {
+    const opened = await opening(artifacts);
+    model?.dispose();
+    model = opened;
+    return summaryOf(model);
+  },
+
+  read: ({ images }) => read(model, images),
+
+  evaluate: async ({ split }, report) => {
+    const evaluated = model;
+    return evaluate(evaluated, split, { onProgress: report, stopped: () => model !== evaluated });
+  },
+
+  /** How many tensors there are; before there is a backend, none. */
+  memory: () => (tf.getBackend() ? tf.memory().numTensors : 0),
+});
+
+/** A model from files, checked with one blank image. */
+async function opening(artifacts) {
+  let opened;
+  try {
+    opened = await loadLayersModel(tf.io.fromMemory(artifacts));
+    const [input, output] = [opened.inputs, opened.outputs].map((ends) =>
+      ends.map(({ shape }) => `[${shape.map((side) => side ?? "null").join(", ")}]`).join(" and "),
+    );
+    const expected = [`[null, ${SIDE}, ${SIDE}, 1]`, `[null, ${CLASSES}]`];
+    if (input !== expected[0] || output !== expected[1]) {
+      throw new InputError(
+        `the network: expected ${expected[0]} to go in and ${expected[1]} to come out, ` +
+          `found ${input} and ${output}; choose one that reads digits`,
+      );
+    }
+    await read(opened, new Float32Array(SIDE * SIDE));
+    return opened;
+  } catch (error) {
+    opened?.dispose();
+    if (error instanceof InputError) throw error;
+    throw new InputError(`the network: it cannot be opened (${reason(error)}); export it anew`);
+  }
+}
+
+async function artifactsOf(network) {
+  let artifacts;
+  await network.save(
+    tf.io.withSaveHandler((saved) => {
+      artifacts = saved;
+      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: "JSON" } };
+    }),
+  );
+  const { modelTopology, weightSpecs, weightData, generatedBy, userDefinedMetadata } = artifacts;
+  return { modelTopology, weightSpecs, weightData, generatedBy, userDefinedMetadata };
+}

@@ -1,0 +1,151 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { gunzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { expectNone, launch, openPage, waitForText } from "./chromium.js";
+
+const ROOT = path.join(import.meta.dirname, "..", "..", "..");
+const EXPORTED = path.join(ROOT, "web", "tests", "exported");
+const SHIPPED = path.join(ROOT, "web", "public", "models", "fast");
+const IMAGES = 100;
+
+/** The first test images: [100 x 784], 0 to 1. */
+function testImages() {
+  const file = path.join(ROOT, "cnn_mnist", "data", "t10k-images-idx3-ubyte.gz");
+  const pixels = gunzipSync(readFileSync(file)).subarray(16, 16 + IMAGES * 784);
+  return Array.from(pixels, (value) => value / 255);
+}
+
+/** The files of a model, for a file picker. */
+function picked(json, weights) {
+  return [
+    { name: "model.json", mimeType: "application/json", buffer: Buffer.from(json) },
+    { name: "weights.bin", mimeType: "application/octet-stream", buffer: Buffer.from(weights) },
+  ];
+}
+
+let browser;
+let page;
+let errors;
+
+beforeAll(async () => {
+  browser = await launch();
+  ({ page, errors } = await openPage(browser, inject("address")));
+});
+afterAll(() => browser?.close());
+
+const expected = existsSync(EXPORTED)
+  ? JSON.parse(readFileSync(path.join(EXPORTED, "expected.json"), "utf8"))
+  : {};
+
+describe.runIf(existsSync(EXPORTED))("networks from Python", () => {
+  test.each(Object.keys(expected))("%s gives the same probabilities here", async (recipe) => {
+    const found = await page.evaluate(
+      async ([folder, images]) => {
+        if (!(await cnnMnist.open(folder))) throw new Error("it could not be opened");
+        return [...(await cnnMnist.read(images))];
+      },
+      [`exported/${recipe}/`, testImages()],
+    );
+    const wanted = expected[recipe].flat();
+    expect(found).toHaveLength(wanted.length);
+    const apart = Math.max(...found.map((value, place) => Math.abs(value - wanted[place])));
+    const spread = Math.max(...wanted) - Math.min(...wanted);
+    console.log(
+      `${recipe}: at most ${apart.toExponential(1)} apart, of a range of ${spread.toFixed(2)}`,
+    );
+    expect(apart).toBeLessThan(1e-5);
+    await waitForText(page, "#network-status", "step 20\\) reads");
+  });
+});
+
+test("the network that comes with the page is listed first", async () => {
+  const first = await page.locator("#network option").first().textContent();
+  expect(first).toBe("fast (small_cnn, step 900)");
+});
+
+test("a network from files, and its download", async () => {
+  const files = ["model.json", "weights.bin"].map((name) => path.join(SHIPPED, name));
+  await page.setInputFiles("#open-files", files);
+  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 900\\) reads");
+  const downloads = [];
+  page.on("download", (download) => downloads.push(download));
+  await page.click("#download");
+  await expect.poll(() => downloads.length, { timeout: 10_000 }).toBe(2);
+  const saved = await Promise.all(
+    downloads.map(async (download) => ({
+      name: download.suggestedFilename(),
+      mimeType: "application/octet-stream",
+      buffer: readFileSync(await download.path()),
+    })),
+  );
+  expect(saved.map(({ name }) => name).sort()).toEqual(["model.json", "weights.bin"]);
+  const weights = saved.find(({ name }) => name === "weights.bin").buffer;
+  expect(weights.equals(readFileSync(path.join(SHIPPED, "weights.bin")))).toBe(true);
+  await page.selectOption("#network", { index: 0 });
+  await waitForText(page, "#network-status", "^fast .* reads");
+  await page.setInputFiles("#open-files", saved);
+  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 900\\) reads");
+});
+
+describe("a broken network is told, and the one before stays", () => {
+  const json = readFileSync(path.join(SHIPPED, "model.json"), "utf8");
+  const weights = readFileSync(path.join(SHIPPED, "weights.bin"));
+  const nan = Buffer.alloc(weights.length, 0xff);
+  const changed = (change) => {
+    const model = JSON.parse(json);
+    change(model.modelTopology.config.layers, model);
+    return JSON.stringify(model);
+  };
+
+  test.each([
+    [
+      "cut weights",
+      picked(json, weights.subarray(0, -4)),
+      "bytes of weights in weights.bin, found",
+    ],
+    ["no JSON", picked("{", weights), "model.json: expected JSON"],
+    ["no weights", picked(json, weights).slice(0, 1), "expected its weights file weights.bin"],
+    ["weights of NaN", picked(json, nan), "expected probabilities adding up to 1, found NaN"],
+    [
+      "an unknown layer",
+      picked(
+        changed((layers) => {
+          layers[0].class_name = "Conv9D";
+        }),
+        weights,
+      ),
+      "it cannot be opened \\(.*Conv9D",
+    ],
+    [
+      "no softmax",
+      picked(
+        changed((layers) => {
+          layers.at(-1).config.activation = "linear";
+        }),
+        weights,
+      ),
+      "expected probabilities",
+    ],
+    [
+      "other images",
+      picked(
+        changed((layers) => {
+          layers[0].config.batch_input_shape = [null, 28, 28, 3];
+        }),
+        weights,
+      ),
+      "the network: ",
+    ],
+  ])("%s", async (_, files, message) => {
+    await page.selectOption("#network", { index: 0 });
+    await waitForText(page, "#network-status", "^fast .* reads");
+    const options = await page.locator("#network option").count();
+    await page.setInputFiles("#open-files", files);
+    await waitForText(page, "#network-error", message);
+    await waitForText(page, "#network-status", "^fast .* reads, as before");
+    expect(await page.locator("#network option").count()).toBe(options);
+  });
+});
+
+test("no errors in the console", () => expectNone(errors));

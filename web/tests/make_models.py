@@ -1,0 +1,49 @@
+"""Trains every recipe for a moment and exports it, for `models.test.js`.
+
+python web/tests/make_models.py FOLDER
+
+Writes into FOLDER, for each recipe, `RECIPE/model.json` and `RECIPE/weights.bin`, and
+`expected.json`: what Python makes of the first 100 test images, `{recipe: [100][10]}`.
+"""
+
+import dataclasses
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from cnn_mnist import console, dataset
+
+STEPS = 20
+IMAGES = 100
+NAMES = [str(digit) for digit in range(dataset.NUM_CLASSES)]
+
+
+def main(target: Path) -> None:
+    """Makes all that the module's docstring names."""
+    console.start_tensorflow()
+    from cnn_mnist import Predictor, record, tfjs, training
+    from cnn_mnist.recipes import RECIPES
+
+    data = dataset.load(validation_size=0, train_size=2_000)
+    images = data.test.images[:IMAGES]
+    expected = {}
+    for name, recipe in RECIPES.items():
+        short = dataclasses.replace(
+            recipe, steps=STEPS, validation_size=0, train_size=2_000, eval_every_steps=0
+        )
+        with tempfile.TemporaryDirectory() as model_dir:
+            classifier = training.build_estimator(short, model_dir)
+            training.train(classifier, record.of(short, data), data, Console(file=io.StringIO()), 0)
+            tfjs.layers_model(short, model_dir, str(target / name), NAMES)
+            with Predictor(model_dir, short) as predictor:
+                _, probabilities = predictor.predict(images)
+        expected[name] = probabilities.tolist()
+    (target / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
