@@ -12,14 +12,12 @@ const EXPORTED = path.join(WEB, "tests", "exported");
 
 export default async function setup(project) {
   chromiumPath(); // tells at once what is missing
-  if (!existsSync(path.join(WEB, "dist", "index.html"))) {
-    throw new Error("dist: expected the built page, found nothing; run npm run build");
+  for (const needed of [path.join(WEB, "dist", "index.html"), EXPORTED]) {
+    if (!existsSync(needed)) throw new Error(`${needed}: not found; run make test-web`);
   }
   const folder = await mkdtemp(path.join(tmpdir(), "page-"));
   await cp(path.join(WEB, "dist"), folder, { recursive: true });
-  if (existsSync(EXPORTED)) {
-    await cp(EXPORTED, path.join(folder, "exported"), { recursive: true });
-  }
+  await cp(EXPORTED, path.join(folder, "exported"), { recursive: true });
   const server = await serveFolder(folder, 0);
   project.provide("address", `http://127.0.0.1:${server.address().port}/`);
   return async () => {
