@@ -123,8 +123,8 @@ $(VENV)/installed-lint: $(VENV)/installed
 	@touch $@
 
 web/node_modules/installed: web/package.json web/package-lock.json web/.npmrc
-	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(!(a > 20 || (a == 20 && b >= 19)))' \
-		&& command -v npm >/dev/null || \
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b > 18) ? 0 : 1)' \
+		2>/dev/null && command -v npm >/dev/null || \
 		{ echo "The page needs Node.js 20.19 or newer, with npm; install them." >&2; exit 2; }
 	@echo "Installing TensorFlow.js and the rest into web/node_modules, once."
 	@cd web && npm ci --silent --no-audit --no-fund
