@@ -59,13 +59,13 @@ describe("networks from Python", () => {
 
 test("the network that comes with the page is listed first", async () => {
   const first = await page.locator("#network option").first().textContent();
-  expect(first).toBe("fast (small_cnn, step 900)");
+  expect(first).toBe("fast (small_cnn, step 1,000)");
 });
 
 test("a network from files, and its download", async () => {
   const files = ["model.json", "weights.bin"].map((name) => path.join(SHIPPED, name));
   await page.setInputFiles("#open-files", files);
-  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 900\\) reads");
+  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 1,000\\) reads");
   const downloads = [];
   page.on("download", (download) => downloads.push(download));
   await page.click("#download");
@@ -83,7 +83,7 @@ test("a network from files, and its download", async () => {
   await page.selectOption("#network", { index: 0 });
   await waitForText(page, "#network-status", "^fast .* reads");
   await page.setInputFiles("#open-files", saved);
-  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 900\\) reads");
+  await waitForText(page, "#network-status", "^from files \\(small_cnn, step 1,000\\) reads");
 });
 
 describe("a broken network is told, and the one before stays", () => {
