@@ -27,6 +27,7 @@ def test_the_models_follow_the_model_dir(export_trained, small, tmp_path, capsys
         folder.mkdir(parents=True)
     recipe = Recipe(network="tfjs", batch_size=10, steps=2, eval_every_steps=0)
     note = record.of(recipe, small)
+    record.write(note, trained)
     training.train(
         training.build_estimator(recipe, str(trained)), note, small, Console(file=io.StringIO()), 0
     )
