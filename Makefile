@@ -127,7 +127,7 @@ web/node_modules/installed: web/package.json web/package-lock.json web/.npmrc
 		2>/dev/null && command -v npm >/dev/null || \
 		{ echo "The page needs Node.js 20.19 or newer, with npm; install them." >&2; exit 2; }
 	@echo "Installing TensorFlow.js and the rest into web/node_modules, once."
-	@cd web && npm ci --silent --no-audit --no-fund
+	@cd web && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 # Networks of every recipe, trained for a moment, for the tests of the page.

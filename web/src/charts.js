@@ -2,7 +2,8 @@
 
 const SERIES = ["training, one batch", "validation"];
 const COLOURS = ["#b35900", "#08306b"]; // far apart in grey too, and 4.5:1 on white or more
-const PAUSE = 500; // milliseconds between two drawings, as one takes some 50
+const PAUSE = 500; // milliseconds between two drawings
+const LOAD = 0.2; // of the page's time for drawings, which take longer the more steps there are
 
 /** Loss and accuracy against the step. */
 export class Curves {
@@ -40,11 +41,13 @@ export class Curves {
     while (this.#again) {
       this.#again = false;
       if (this.#steps.length < 2) continue; // Vega complains of a chart of nothing
+      const start = performance.now();
       const { loss, accuracy } = this.#places;
       await linechart(loss, this.#values("loss", "validationLoss"), options(loss));
       const shares = this.#values("accuracy", "validationAccuracy");
       await linechart(accuracy, shares, { ...options(accuracy), yAxisDomain: [0, 1] });
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      const pause = Math.max(PAUSE, (performance.now() - start) / LOAD);
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 

@@ -44,7 +44,7 @@ export const RECIPES = {
 export const RANGES = {
   learningRate: [1e-6, 10],
   batchSize: [1, 2048],
-  steps: [1, 100_000],
+  steps: [1, 10_000],
 };
 
 /**

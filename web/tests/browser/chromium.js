@@ -1,6 +1,6 @@
 /** A headless Chromium, and what every test does with a page. */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 import { expect } from "vitest";
 
@@ -77,6 +77,26 @@ export async function waitForText(page, selector, pattern) {
     const message = `${selector}: expected ${pattern}, found ${found}`;
     throw new Error(message, { cause: error });
   }
+}
+
+/**
+ * Downloads the network that reads.
+ *
+ * @returns {Promise<{name: string, mimeType: string, buffer: Buffer}[]>} its files, for a file picker
+ */
+export async function downloadNetwork(page) {
+  const downloads = [];
+  page.on("download", (download) => downloads.push(download));
+  await page.click("#download");
+  await expect.poll(() => downloads.length, { timeout: 10_000 }).toBe(2);
+  page.removeAllListeners("download");
+  return Promise.all(
+    downloads.map(async (download) => ({
+      name: download.suggestedFilename(),
+      mimeType: "application/octet-stream",
+      buffer: readFileSync(await download.path()),
+    })),
+  );
 }
 
 /** How many tensors both workers hold. */

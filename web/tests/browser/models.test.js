@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { expectNone, launch, openPage, waitForText } from "./chromium.js";
+import { downloadNetwork, expectNone, launch, openPage, waitForText } from "./chromium.js";
 
 const ROOT = path.join(import.meta.dirname, "..", "..", "..");
 const EXPORTED = path.join(ROOT, "web", "tests", "exported");
@@ -66,17 +66,7 @@ test("a network from files, and its download", async () => {
   const files = ["model.json", "weights.bin"].map((name) => path.join(SHIPPED, name));
   await page.setInputFiles("#open-files", files);
   await waitForText(page, "#network-status", "^from files \\(small_cnn, step 1,000\\) reads");
-  const downloads = [];
-  page.on("download", (download) => downloads.push(download));
-  await page.click("#download");
-  await expect.poll(() => downloads.length, { timeout: 10_000 }).toBe(2);
-  const saved = await Promise.all(
-    downloads.map(async (download) => ({
-      name: download.suggestedFilename(),
-      mimeType: "application/octet-stream",
-      buffer: readFileSync(await download.path()),
-    })),
-  );
+  const saved = await downloadNetwork(page);
   expect(saved.map(({ name }) => name).sort()).toEqual(["model.json", "weights.bin"]);
   const weights = saved.find(({ name }) => name === "weights.bin").buffer;
   expect(weights.equals(readFileSync(path.join(SHIPPED, "weights.bin")))).toBe(true);

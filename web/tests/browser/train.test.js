@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { draw, expectNone, launch, openPage, tensors, waitForText } from "./chromium.js";
+import {
+  downloadNetwork,
+  draw,
+  expectNone,
+  launch,
+  openPage,
+  tensors,
+  waitForText,
+} from "./chromium.js";
 
 let browser;
 let page;
@@ -59,7 +67,7 @@ test("the layers of the network to train", async () => {
 test.each([
   ["learningRate", "x", "learning rate: expected a number"],
   ["batchSize", "0", "batch size: expected a whole number from 1 to 2,048, found 0"],
-  ["steps", "", "steps: expected a whole number from 1 to 100,000, found none"],
+  ["steps", "", "steps: expected a whole number from 1 to 10,000, found none"],
 ])("a wrong %s is told", async (field, value, message) => {
   await page.selectOption("#recipe", "tfjs");
   await page.fill(`#${field}`, value);
@@ -82,6 +90,15 @@ test("trains: the loss falls, the curves grow, no tensor is left", async () => {
   expect(await tensors(page)).toBe(first);
   await train("tfjs", { steps: 1, batchSize: 16 });
   expect(await tensors(page)).toBe(first);
+});
+
+test("a network trained here can be downloaded and opened again", async () => {
+  const images = Array.from({ length: 784 }, (_, place) => (place % 7) / 7);
+  const reading = () => page.evaluate(async (pixels) => [...(await cnnMnist.read(pixels))], images);
+  const before = await reading();
+  await page.setInputFiles("#open-files", await downloadNetwork(page));
+  await waitForText(page, "#network-status", "^from files \\(tfjs, step 1\\) reads, with 5,994");
+  expect(await reading()).toEqual(before);
 });
 
 test("a training can be stopped, and the page answers meanwhile", async () => {

@@ -16,7 +16,7 @@ test.each([
   [{ learningRate: 0 }, "learning rate: expected a number from 0.000001 to 10, found 0"],
   [{ learningRate: Number.NaN }, "found none"],
   [{ batchSize: 2.5 }, "batch size: expected a whole number from 1 to 2,048, found 2.5"],
-  [{ steps: 100_001 }, "steps: expected a whole number from 1 to 100,000, found 100001"],
+  [{ steps: 10_001 }, "steps: expected a whole number from 1 to 10,000, found 10001"],
 ])("%j is told", (changes, message) => {
   expect(() => recipeWith("tfjs", changes)).toThrow(message);
 });
