@@ -90,7 +90,15 @@ def test_a_signal_ends_training_after_the_current_step_with_a_checkpoint(tmp_pat
     assert signal.getsignal(number) is before
 
 
-def test_a_second_ctrl_c_ends_at_once():
+@pytest.fixture
+def listening_to_ctrl_c():
+    """A program that a shell started in the background ignores it, and tests may be one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_ends_at_once(listening_to_ctrl_c):
     with pytest.raises(KeyboardInterrupt), hooks.StopOnSignal() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         while stop.received is None:
