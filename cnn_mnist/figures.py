@@ -8,6 +8,7 @@ Axes: N examples, H = W = 28 pixels, K classes.
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -139,8 +140,9 @@ def learning_curves(curves: Curves) -> Figure:
     figure = _figure(7.2, 6.4)
     _title(figure, "Learning curves: training and validation")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    _curves(upper, curves.train_loss, curves.validation_loss)
-    _curves(lower, curves.train_accuracy, curves.validation_accuracy)
+    # Each key out of the way of its curves: a loss falls, an accuracy rises.
+    _curves(upper, curves.train_loss, curves.validation_loss, key="upper right")
+    _curves(lower, curves.train_accuracy, curves.validation_accuracy, key="lower right")
     upper.set_ylim(bottom=0)
     upper.set_ylabel("loss (nats)")
     lower.set_ylim(top=1.01)
@@ -238,7 +240,9 @@ def _bars(axes: Axes, bins: Sequence[CalibrationBin], heights: Sequence[float]) 
     )
 
 
-def _curves(axes: Axes, train: Curve, validation: Curve) -> None:
+def _curves(
+    axes: Axes, train: Curve, validation: Curve, key: Literal["upper right", "lower right"]
+) -> None:
     for curve, name, style, marker, color in (
         (train, "training, one batch", "-", ".", _ORANGE),
         (validation, "validation, all images", "--", "s", _DARK),
@@ -255,7 +259,7 @@ def _curves(axes: Axes, train: Curve, validation: Curve) -> None:
                 label=name,
             )
     if train.steps or validation.steps:
-        axes.legend()
+        axes.legend(loc=key)
     else:
         axes.text(0.5, 0.5, "nothing was recorded", transform=axes.transAxes, ha="center")
     axes.grid(alpha=0.4)
