@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import processor, usage
+from cnn_mnist import processor, tf_config, usage
 from cnn_mnist.errors import InputError, RunError, reason
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import AUGMENTS, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
@@ -162,7 +162,9 @@ def parse_flags(argv: list[str]) -> None:
     if positional:
         name = usage.shown(positional[0])
         raise UsageError(f"{name}: unknown argument; every flag starts with --")
-    usage.check_environment(os.environ)
+    if tf_config.read(os.environ) is None:
+        # The Estimator would read it again, and stumble over a task without a cluster.
+        os.environ.pop(tf_config.VARIABLE, None)
     usage.check_folder("model_dir", FLAGS.model_dir, writable=FLAGS.mode in WRITING_MODES)
     names = FLAGS.class_names
     if len(names) != 10 or not all(names):
