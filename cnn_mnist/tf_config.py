@@ -21,7 +21,7 @@ JOBS = ("chief", "worker", "ps", "evaluator")
 LONGEST_SHOWN = 60  # characters of a value that is quoted in a message
 # A host name has at most 253 characters (RFC 1035); the text of an IPv6 address, in brackets, may
 # end in "%" and an interface.
-ADDRESS = re.compile(r"(\[[A-Za-z0-9:.%_-]{1,99}\]|[A-Za-z0-9._-]{0,253}):([0-9]{1,5})")
+ADDRESS = re.compile(r"(\[[A-Za-z0-9:.%_-]{1,99}\]|[A-Za-z0-9._-]{0,253}):([0-9]{1,9})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _task(task: Any, addresses: dict[str, list[str]]) -> tuple[str, int]:
         message = f"expected an object such as {example}, found {found}"
         raise _error("task", message, "say which process of the cluster this is")
     role = task.get("type")
-    if not isinstance(role, str) or role not in JOBS:
+    if role not in JOBS:
         found = _found(role) if "type" in task else "nothing"
         remedy = "this job is called chief now" if role == "master" else "mend it"
         raise _error("task.type", f"expected chief, worker, ps or evaluator, found {found}", remedy)

@@ -229,6 +229,8 @@ def test_an_address_that_is_not_a_text(address):
         (":2222", 'a host before the colon, as in "host:2222"'),
         ("host:0", "a port of 1 to 65535"),
         ("host:65536", "a port of 1 to 65535"),
+        ("host:123456", "a port of 1 to 65535"),
+        ("host:" + "1" * 9999, "an address such as"),
         ("[::1]:0", "a port of 1 to 65535"),
         ("[host]:1", "an IPv6 address in the brackets"),
         ("[10.0.0.7]:1", "an IPv6 address in the brackets"),
