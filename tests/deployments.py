@@ -106,11 +106,13 @@ def _of_pod(job: dict[str, Any], index: int) -> Process:
 
 
 def _host(job: dict[str, Any], index: int) -> str:
-    """By https://kubernetes.io/docs/concepts/services-networking/dns-pod-service."""
+    """The full name, by https://kubernetes.io/docs/concepts/services-networking/dns-pod-service."""
     pod = job["spec"]["template"]["spec"]
     indexed = job["spec"].get("completionMode") == "Indexed"
     hostname = pod.get("hostname", f"{job['metadata']['name']}-{index}" if indexed else "")
-    return f"{hostname}.{pod['subdomain']}" if hostname and "subdomain" in pod else ""
+    if not hostname or "subdomain" not in pod:
+        return ""
+    return f"{hostname}.{pod['subdomain']}.{job['metadata']['namespace']}.svc.cluster.local"
 
 
 def _environment(container: dict[str, Any], index: int) -> dict[str, str]:

@@ -236,10 +236,13 @@ def test_only_pods_of_the_job_reach_its_port():
     own = service["spec"]["selector"]
     port = {"protocol": "TCP", "port": PORT}
     assert policy["spec"]["podSelector"] == {"matchLabels": own}
-    assert "Ingress" in policy["spec"]["policyTypes"]
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert policy["spec"]["ingress"] == [
         {"from": [{"podSelector": {"matchLabels": own}}], "ports": [port]}
     ]
+    to_own, to_all = policy["spec"]["egress"]
+    assert to_own == {"to": [{"podSelector": {"matchLabels": own}}], "ports": [port]}
+    assert {port["port"] for port in to_all["ports"]} == {53}  # of names
     assert [port["port"] for port in service["spec"]["ports"]] == [PORT]
     for job in of_kind("Job"):
         assert own.items() <= at(job, "spec.template.metadata.labels").items()
