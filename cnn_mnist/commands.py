@@ -212,8 +212,9 @@ def _run(
             return roles.lead(options.cluster, what, data, screen, _settings(options))
     from cnn_mnist import training
 
-    steps = options.save_checkpoints_steps
-    classifier = training.build_estimator(what.recipe, options.model_dir, steps)
+    recipe, steps = what.recipe, options.save_checkpoints_steps
+    devices = training.replica_devices(options.strategy, recipe, options.steps_per_call)
+    classifier = training.build_estimator(recipe, options.model_dir, steps, devices)
     return training.train(
         classifier,
         what,

@@ -24,29 +24,47 @@ PREFETCHED_BATCHES = 2
 IMAGES_AT_ONCE = 1024
 
 
-def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any]:
+def train_input_fn(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    replicas: int = 1,
+    first_step: int | None = None,
+) -> Callable[[], Any]:
     """Endless batches for training, starting with that of the current global step.
 
     The batch of a step is a function of (seed, data, batch size, step) alone, so a run that
     resumes from a checkpoint goes on with the very batches that it would have seen.
 
+    Args:
+      split: the training images.
+      batch_size: images per step.
+      seed: of the order.
+      replicas: of the network, on devices of their own; each in turn takes an equal part of a
+        batch, which is then what comes out.
+      first_step: where to start, if not with the global step; several replicas need it, as their
+        input is made before the global step is.
+
     Returns:
       An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`.
     """
-
+    if batch_size % replicas:
+        raise ValueError(f"a batch of {batch_size} images cannot be parted among {replicas}")
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
     def batches_from_step(step: Any) -> tuple[Any, Any]:
         steps = range(int(step), int(step) + together)
         chosen = np.stack(
             [batch_indices(s, size=len(split), batch_size=batch_size, seed=seed) for s in steps]
-        )  # [together, B]
+        ).reshape(together * replicas, -1)  # [together, B]
         return split.images[chosen], split.labels[chosen]
 
     def input_fn() -> Any:
-        # Read when the iterator is initialised, which is after a checkpoint was restored.
-        first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-        steps = tf.data.Dataset.range(first_step, tf.int64.max, together)
+        first = first_step
+        if first is None:
+            # Read when the iterator is initialised, which is after a checkpoint was restored.
+            first = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+        steps = tf.data.Dataset.range(first, tf.int64.max, together)
         return _loaded(steps, batches_from_step, axes=2).unbatch().prefetch(PREFETCHED_BATCHES)
 
     return input_fn

@@ -1,7 +1,8 @@
 """Which rows of which step's batch a training graph works on.
 
-Alone, a process trains on the whole batch of the global step. In a cluster the step is one that the
-process was given, and the rows may be a part of that step's batch. Random numbers are drawn for the
+Alone, a process trains on the whole batch of the global step; if it has several GPUs, each of them
+on an equal part. In a cluster the step is one that the process was given, and the rows may be a
+part of that step's batch. Random numbers are drawn for the
 whole batch, of which a part takes its own rows: so the parts together see what one process sees.
 
 Shapes are written with these axes: B rows of the whole batch, b rows of a part.
@@ -71,9 +72,13 @@ def rows_of_batch(draw: Callable[[Any], Any], rows: Any) -> Any:
       `[b, ...]`.
     """
     part = _part()
-    if part is None:
+    if part is not None:
+        return draw(part.batch_size)[part.first : part.first + part.size]
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1:
         return draw(rows)
-    return draw(part.batch_size)[part.first : part.first + part.size]
+    first = tf.distribute.get_replica_context().replica_id_in_sync_group * rows
+    return draw(replicas * rows)[first : first + rows]
 
 
 def _part() -> Part | None:

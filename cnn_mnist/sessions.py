@@ -17,3 +17,15 @@ def config() -> Any:
     # The graph is optimized once, as the Estimator asks by default: it is built for each run anew.
     proto.graph_options.rewrite_options.meta_optimizer_iterations = 1
     return proto
+
+
+def for_replicas() -> Any:
+    """The same for a network with a replica on each of several devices.
+
+    The replicas work side by side, and one waits for the other's gradient and for its input.
+    """
+    proto = config()
+    proto.inter_op_parallelism_threads = 0
+    proto.use_per_session_threads = True
+    proto.device_count["CPU"] = len(tf.config.list_logical_devices("CPU"))
+    return proto

@@ -11,6 +11,7 @@ from rich.console import Console
 from cnn_mnist import estimator, events, hooks, loop, sessions
 from cnn_mnist.calls import Calls, Every, standard_hooks
 from cnn_mnist.dataset import Dataset
+from cnn_mnist.errors import InputError
 from cnn_mnist.input_fns import calls_input_fn, train_input_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
@@ -18,19 +19,70 @@ from cnn_mnist.record import Record
 from cnn_mnist.saver import Saver
 from cnn_mnist.validation import ValidationHook
 
+
+class DeviceError(InputError):
+    """Several replicas that this machine, or this recipe, cannot have."""
+
+
 # The Estimator's default; a recipe that validates more often also writes more often.
 SUMMARY_STEPS = 100
 
 
-def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int = 1000) -> Any:
-    """The Estimator of a recipe.
+def build_estimator(
+    recipe: Recipe,
+    model_dir: str,
+    save_checkpoints_steps: int = 1000,
+    devices: Sequence[str] = (),
+) -> Any:
+    """The Estimator of a recipe, which trains on several devices if they are named.
 
     On disk it leaves in `model_dir`: `model.ckpt-STEP.*` (the last five checkpoints),
     `checkpoint` (their list), `graph.pbtxt`, `events.out.tfevents.*` (curves of the training),
     and in `eval` the scores of the test images.
     """
-    config = run_config(recipe, model_dir, save_checkpoints_steps, sessions.config())
+    session_config = sessions.for_replicas() if devices else sessions.config()
+    config = run_config(recipe, model_dir, save_checkpoints_steps, session_config)
+    if devices:
+        # Not the default, collective operations, in which an Estimator's session waits for ever.
+        sums = tf.distribute.ReductionToOneDevice()
+        strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=sums)
+        config = config.replace(train_distribute=strategy)
     return estimator.Estimator(_model_fn, config=config, params=recipe.params())
+
+
+def replica_devices(strategy: str, recipe: Recipe, steps_per_call: int) -> list[str]:
+    """The devices, `/device:GPU:0` and so on, that each are to hold a replica of the network.
+
+    Args:
+      strategy: "mirrored", or "auto" for as many replicas as there are GPUs.
+      recipe: whose batches are parted among the replicas.
+      steps_per_call: training steps that a call of the session takes.
+
+    Returns:
+      At least two, or none for a network without replicas.
+
+    Raises:
+      DeviceError: the replicas cannot be had, or cannot train that.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    # One processor can be cut into several devices, though that makes nothing faster.
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    if strategy == "auto" and len(gpus) < 2:
+        return []
+    if len(devices) < 2:
+        raise DeviceError(
+            f"--strategy=mirrored: expected at least two GPUs, found {len(gpus)}; leave it out"
+        )
+    if recipe.batch_size % len(devices):
+        raise DeviceError(
+            f"--batch_size={recipe.batch_size}: expected a multiple of {len(devices)}, the number "
+            "of devices that a batch is parted among"
+        )
+    if steps_per_call > 1:
+        raise DeviceError(
+            f"--steps_per_call={steps_per_call}: expected 1 where a network has several replicas"
+        )
+    return [device.name for device in devices]
 
 
 def run_config(
@@ -55,6 +107,8 @@ def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], con
 
 
 def _add_saver(model_dir: str) -> None:
+    if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVERS):  # another replica's
+        return
     begins_from = tf.train.latest_checkpoint(model_dir)
     saver = Saver(on_disk=begins_from, sharded=True, defer_build=True)
     tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
@@ -136,6 +190,11 @@ def train(
         stop = stack.enter_context(hooks.StopOnSignal())
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), *more_hooks]
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
+        if config.train_distribute:
+            replicas = config.train_distribute.num_replicas_in_sync
+            begins_from = tf.train.latest_checkpoint(model_dir)
+            first = int(tf.train.load_variable(begins_from, "global_step")) if begins_from else 0
+            input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed, replicas, first)
         if steps_per_call > 1:
             classifier, hooks_instead = _in_calls(classifier, calls)
             session_hooks = hooks_instead + session_hooks
