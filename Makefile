@@ -17,12 +17,13 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval tensorboard web test test-web lint lint-web recipes digits stress bench \
+.PHONY: help train eval cluster tensorboard web test test-web lint lint-web recipes digits stress bench \
 	bench-quick bench-peers growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
 	@echo "make eval           report on the 10,000 test images, with the newest checkpoint"
+	@echo "make cluster        train with five processes (STRATEGY=sync: in step; RECIPE, STEPS, WORKERS, PS)"
 	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
@@ -43,6 +44,12 @@ train: $(VENV)/installed
 
 eval: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
+
+cluster: MODEL_DIR = model_dir/cluster
+cluster: $(VENV)/installed
+	@$(BIN)/python -m cnn_mnist.cluster --workers=$(or $(WORKERS),2) --ps=$(or $(PS),1) \
+		--strategy=$(or $(STRATEGY),auto) --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \
+		--model_dir=$(MODEL_DIR)
 
 recipes: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.recipes --seeds=$(or $(SEEDS),1)

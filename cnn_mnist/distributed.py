@@ -174,9 +174,7 @@ def _prepared(
     cluster: Cluster, record: Record, split: Split, settings: Settings
 ) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
-    config = sessions.config()
-    config.device_filters.extend(["/job:ps", job(cluster)])  # of others nothing is needed
-    recipe = record.recipe
+    recipe, config = record.recipe, sessions.for_cluster(job(cluster))
     config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, config)
     with _index_log(settings.index_log_dir, cluster) as index_log:
         trainer = Trainer(cluster, settings.strategy, recipe, split, settings.model_dir, index_log)

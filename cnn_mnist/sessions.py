@@ -19,6 +19,17 @@ def config() -> Any:
     return proto
 
 
+def for_cluster(own_job: str) -> Any:
+    """The same for a process of a cluster; `own_job` as `/job:worker/task:0`."""
+    proto = config()
+    # Of the others, nothing but the parameter servers is needed: the session waits for no more.
+    proto.device_filters.extend(["/job:ps", own_job])
+    # It fuses convolution and bias, in bfloat16 to an operation that only a local session has.
+    rewriting = proto.graph_options.rewrite_options
+    rewriting.remapping = rewriting.OFF
+    return proto
+
+
 def for_replicas() -> Any:
     """The same for a network with a replica on each of several devices.
 
