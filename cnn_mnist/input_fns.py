@@ -1,5 +1,7 @@
 """Input functions: arrays in memory -> batches of `({"x": images}, labels)`.
 
+Training images in shards, which are not in memory, come by the same functions (`shard_input.py`).
+
 The images stay in NumPy arrays and reach TensorFlow batch by batch, as `uint8`: a constant in the
 graph would be written into every `graph.pbtxt` and `.meta` file.
 
@@ -14,8 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cnn_mnist import shard_input
 from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
+from cnn_mnist.sharded import Rows, ShardedSplit
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
@@ -24,7 +28,7 @@ PREFETCHED_BATCHES = 2
 IMAGES_AT_ONCE = 1024
 
 
-def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any]:
+def train_input_fn(split: Split | ShardedSplit, batch_size: int, seed: int) -> Callable[[], Any]:
     """Endless batches for training, starting with that of the current global step.
 
     The batch of a step is a function of (seed, data, batch size, step) alone, so a run that
@@ -33,7 +37,8 @@ def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any
     Returns:
       An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`.
     """
-
+    if isinstance(split, ShardedSplit):
+        return _from_shards(functools.partial(shard_input.batches, split, batch_size, seed))
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
     def batches_from_step(step: Any) -> tuple[Any, Any]:
@@ -52,12 +57,18 @@ def train_input_fn(split: Split, batch_size: int, seed: int) -> Callable[[], Any
     return input_fn
 
 
-def calls_input_fn(split: Split, batch_size: int, seed: int, calls: Calls) -> Callable[[], Any]:
+def calls_input_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int, calls: Calls
+) -> Callable[[], Any]:
     """The batches of `train_input_fn`, handed over together for all steps of a call.
 
     Returns:
       An `input_fn` for `Estimator.train`; images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
     """
+    if isinstance(split, ShardedSplit):
+        return _from_shards(
+            functools.partial(shard_input.calls_batches, split, batch_size, seed, calls)
+        )
 
     def batches_of_calls(first: Any) -> Iterator[tuple[dict[str, Any], Any]]:
         steps = itertools.chain([int(first)], calls.ends(int(first)))
@@ -80,6 +91,26 @@ def calls_input_fn(split: Split, batch_size: int, seed: int, calls: Calls) -> Ca
         ).prefetch(PREFETCHED_BATCHES)
 
     return input_fn
+
+
+def rows_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int
+) -> Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]:
+    """Parts of the batches of `train_input_fn`, for steps that are not known beforehand.
+
+    Returns:
+      A function of a step, the first row and the number of rows b, which gives these rows of the
+      step's batch: `uint8 [b, 28, 28]` and `int32 [b]`.
+    """
+    if isinstance(split, ShardedSplit):
+        return Rows(split, batch_size, seed)
+
+    def rows(step: int, first: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        every = batch_indices(step, size=len(split), batch_size=batch_size, seed=seed)
+        chosen = every[first : first + size]
+        return split.images[chosen], split.labels[chosen]
+
+    return rows
 
 
 def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:
@@ -125,6 +156,17 @@ def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.nda
 def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     # The streams of NumPy's legacy generator are frozen for good (NEP 19).
     return np.random.RandomState([seed, epoch]).permutation(size)
+
+
+def _from_shards(batches: Callable[[Any], Any]) -> Callable[[], Any]:
+    """The input function of the batches that `batches` gives for the first step."""
+
+    def input_fn() -> Any:
+        # Read when the iterator is initialised, which is after a checkpoint was restored.
+        first_step = tf.compat.v1.train.get_or_create_global_step()
+        return batches(first_step).prefetch(PREFETCHED_BATCHES)
+
+    return input_fn
 
 
 def _loaded(indices: Any, load: Callable[[Any], tuple[Any, Any]], axes: int) -> Any:
