@@ -74,20 +74,24 @@ def batches(
         begin = split.firsts[shard]
         return path, begin, split.counts[shard], chosen - begin
 
-    def shard_of(visit: Any) -> Any:
+    def planned(visit: Any) -> tuple[Any, ...]:
         types = (tf.string, tf.int64, tf.int64, tf.int64)
         path, begin, count, chosen = tf.numpy_function(plan, [visit, first_step], types)
         for scalar in (path, begin, count):
             scalar.set_shape([])
-        chosen.set_shape([None])
+        return path, begin, count, tf.ensure_shape(chosen, [None])
+
+    def shard_of(path: Any, begin: Any, count: Any, chosen: Any) -> Any:
         file = tf.data.TFRecordDataset(path).skip(begin).take(count)
-        # A file that has become shorter leaves no batch, of which a single one is an error.
-        examples = file.batch(count, drop_remainder=True).get_single_element()
-        return tf.gather(examples, chosen)
+        # A file that has become shorter leaves no batch, and that is an error.
+        whole = file.batch(count, drop_remainder=True)
+        whole = whole.apply(tf.data.experimental.assert_cardinality(1))
+        return whole.map(lambda examples: tf.gather(examples, chosen))
 
     begin = tf.numpy_function(first_visit, [first_step], tf.int64)
     begin.set_shape([])
-    shards = tf.data.Dataset.range(begin, tf.int64.max).map(shard_of).prefetch(SHARDS_AHEAD)
+    visits = tf.data.Dataset.range(begin, tf.int64.max)
+    shards = visits.map(planned).flat_map(shard_of).prefetch(SHARDS_AHEAD)
     whole = shards.unbatch().batch(batch_size, drop_remainder=True)
     return whole.map(lambda examples: parsed(examples[rows]))
 

@@ -172,4 +172,5 @@ def test_the_images_are_not_in_the_graph(split):
     with tf.Graph().as_default() as graph:
         train_input_fn(split, BATCH, seed=6)()
         calls_input_fn(split, BATCH, 6, Calls(longest=3))()
-        assert len(graph.as_graph_def().SerializeToString()) < 20_000
+        size = len(graph.as_graph_def().SerializeToString())
+    assert size < 40_000 < len(split) * 784  # three functions of tf.data take most of it
