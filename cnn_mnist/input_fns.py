@@ -19,7 +19,7 @@ import tensorflow as tf
 from cnn_mnist import shard_input
 from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
-from cnn_mnist.sharded import Rows, ShardedSplit
+from cnn_mnist.sharded import Order, Rows, ShardedSplit
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
@@ -105,12 +105,32 @@ def rows_fn(
     if isinstance(split, ShardedSplit):
         return Rows(split, batch_size, seed)
 
+    indices = indices_fn(split, batch_size, seed)
+
     def rows(step: int, first: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        every = batch_indices(step, size=len(split), batch_size=batch_size, seed=seed)
-        chosen = every[first : first + size]
+        chosen = indices(step, first, size)
         return split.images[chosen], split.labels[chosen]
 
     return rows
+
+
+def indices_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int
+) -> Callable[[int, int, int], np.ndarray]:
+    """The numbers, from 0 on, of the images that `rows_fn` gives: each comes once per epoch.
+
+    Returns:
+      A function of a step, the first row and the number of rows b, which gives `int64 [b]`.
+    """
+    if isinstance(split, ShardedSplit):
+        return Order(split, batch_size, seed).indices
+    size_of_all = len(split)
+
+    def indices(step: int, first: int, size: int) -> np.ndarray:
+        every = batch_indices(step, size=size_of_all, batch_size=batch_size, seed=seed)
+        return every[first : first + size]
+
+    return indices
 
 
 def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:

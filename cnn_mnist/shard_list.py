@@ -141,6 +141,9 @@ def _shard(path: Path, place: str, entry: Any) -> Shard:
         if not right[field](entry[field]):
             raise _wrong(path, f'{place}."{field}"', expected, json.dumps(entry[field]))
     file, records, size, sha256 = (entry[field] for field in _FIELDS)
+    least = records * (tfrecord.HEADER + tfrecord.MIN_RECORD + tfrecord.FOOTER)
+    if size < least:
+        raise _wrong(path, f'{place}."bytes"', f"at least {least} for {records} records", size)
     return Shard(path.parent / file, records, size, sha256)
 
 

@@ -127,6 +127,16 @@ class Order:
             number, offset = number + 1, 0
         return readings
 
+    def indices(self, step: int, first: int, size: int) -> np.ndarray:
+        """The numbers of the same images, counted from 0 on through one shard after another.
+
+        Returns:
+          `int64 [size]`.
+        """
+        before = np.cumsum(self._counts) - self._counts - self._firsts
+        readings = self.rows(step, first, size)
+        return np.concatenate([np.empty(0, np.int64), *(before[s] + r for s, r in readings)])
+
     def _shards(self, epoch: int) -> np.ndarray:
         return self._used[_permutation(len(self._used), self._seed, epoch, 0)]
 

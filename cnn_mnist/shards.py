@@ -121,7 +121,7 @@ def check(folder: str) -> int:
         try:
             shard_list.check(shard)
         except DatasetError as error:
-            print(f"error: {error}", file=sys.stderr)
+            screen.print(f"error: {error}", markup=False)
             faults += 1
     images = sum(shard.records for shard in every)
     print(f"checked {len(every):,} shards, {images:,} images: {faults:,} shards are damaged")

@@ -29,6 +29,7 @@ from cnn_mnist.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes, rea
 
 PIXELS = math.prod(IMAGE_SHAPE)
 HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds
+MIN_RECORD = PIXELS + 1  # bytes, of an Example with an image
 MAX_RECORD = 1 << 16  # bytes; those written here have 822
 PIECE = 4 << 20  # bytes of records whose checksums are computed together
 EXPECTED = f'an Example with an "image" of {PIXELS} bytes and a "label" from 0 to {NUM_CLASSES - 1}'
@@ -134,7 +135,7 @@ def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
                 number += 1
             records = Records(
                 source,
-                np.frombuffer(bytes(content), np.uint8),
+                np.frombuffer(content, np.uint8),
                 np.array(starts, np.int64),
                 np.array(lengths, np.int64),
                 offset,

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from mnist_files import failure, write_npz
-from shard_files import COUNTS, dealt, numbers_of, write_shards
+from shard_files import COUNTS, dealt, flip, numbers_of, write_shards
 
 from cnn_mnist import dataset, shard_list
 from cnn_mnist.shard_list import FILE, first_images, prefixes, read
@@ -75,10 +75,14 @@ def test_a_list_that_is_none_is_refused(folder, text, found):
             for v in (0, -1, 1.0, True, "17", 1_000_001, 10**30, None)
         ],
         *[(entry("bytes", v), '"train"[1]."bytes": ') for v in (0, -3, "9", 1e9, False)],
+        (entry("bytes", 17 * 800), '"train"[1]."bytes": '),
         *[(entry("sha256", v), '"train"[1]."sha256": ') for v in ("", "0" * 63, "G" * 64, 5)],
         (lambda content: content.pop("test"), '"test": '),
         (lambda content: content["test"].append("x"), '"test"[2]: '),
-        (lambda content: [e.update(records=900_000) for e in content["test"]], '"test": '),
+        (
+            lambda content: [e.update(records=900_000, bytes=10**10) for e in content["test"]],
+            '"test": ',
+        ),
     ],
 )
 def test_a_wrong_field_is_named(folder, edit, place):
@@ -112,6 +116,16 @@ def test_a_shard_that_is_not_there_is_found_before_anything_is_read(folder):
     path.rmdir()
     path.symlink_to(path)
     assert f"{path}: expected a shard, found " in failure(dataset.load, folder, 5)
+
+
+def test_damage_of_test_and_validation_images_is_found_before_anything_is_trained(folder):
+    test, train = folder / "test-00001-of-00002.tfrecord", folder / "train-00000-of-00007.tfrecord"
+    flip(test, 1000)
+    assert failure(dataset.load, folder, 5).startswith(f"{test}: byte offset ")
+    flip(test, 1000)
+    flip(train, 100)
+    assert failure(dataset.load, folder, 5).startswith(f"{train}: byte offset ")
+    assert len(dataset.load(folder, 0).train) == 96
 
 
 def test_the_same_file_twice_is_refused(folder):

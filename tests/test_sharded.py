@@ -80,6 +80,18 @@ GOLDEN_FIRST = [7, 13, 70, 15, 25, 60, 48, 72, 80, 89, 78, 63, 81]
 GOLDEN_LATE = [50, 8, 37, 14, 59, 53, 62, 33, 29, 65, 24, 47, 19]
 
 
+def test_indices_number_the_images(shards):
+    split = split_of(shards, 5)
+    order = Order(split, 13, 3)
+    every = np.concatenate([order.indices(step, 0, 13) for step in range(7)])  # an epoch of 91
+    assert sorted(every) == list(range(91))
+    of_number = dict(zip(every, row(split, order, range(7)), strict=True))
+    for step in (9, 50):
+        found = [of_number[index] for index in order.indices(step, 4, 7)]
+        assert found == row(split, order, [step])[4:11]
+    assert order.indices(3, 5, 0).tolist() == []
+
+
 @pytest.mark.parametrize("parts", [[13], [1, 12], [5, 4, 4], [1] * 13])
 def test_parts_make_up_the_batch(shards, parts):
     split = split_of(shards, 5)
