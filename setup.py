@@ -33,8 +33,16 @@ setup(
         "pillow>=10.3",  # reads image files
     ],
     extras_require={
-        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics
-        "test": ["pytest>=8", "tf-keras>=2.15", "scikit-learn>=1.4"],
+        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics; the last
+        # three: the schemas of what is in deploy/
+        "test": [
+            "pytest>=8",
+            "tf-keras>=2.15",
+            "scikit-learn>=1.4",
+            "check-jsonschema>=0.36",
+            "kubernetes-validate>=1.34",
+            "pyyaml>=6",
+        ],
         "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
         "lint": ["ruff==0.17.*", "mypy>=2.4,<3"],  # a formatter's every release formats anew
     },

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cnn_mnist import parts
 from cnn_mnist.layers import key_of_step
 
 SHIFT = 2.0  # pixels at most, in each direction
@@ -17,7 +18,7 @@ ROTATION = 12.0  # degrees at most, in each direction
 def augmented(images: Any, kind: str, *, seed: int) -> Any:
     """Shifts and turns each image by amounts of its own; `[B, H, W, 1]`, `float32`, in and out.
 
-    The amounts are uniform, and a function of (seed, global step). What comes in from outside an
+    The amounts are uniform, and a function of (seed, step). What comes in from outside an
     image is 0, the colour of MNIST's paper.
 
     Args:
@@ -29,11 +30,14 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
     rotation = math.radians(ROTATION) if "rotation" in kind else 0.0
     with tf.name_scope("augment"):
         key = key_of_step(seed, "augment")
-        batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-        amounts = tf.random.stateless_uniform([3, batch], key, -1.0, 1.0, alg="philox")
-        transforms = about_the_middle(
-            amounts[0] * rotation, amounts[1] * shift, amounts[2] * shift, height, width
-        )
+        height, width = images.shape[1:3]
+
+        def draw(rows: Any) -> Any:
+            amounts = tf.random.stateless_uniform([3, rows], key, -1.0, 1.0, alg="philox")
+            return tf.transpose(amounts)
+
+        turn, right, down = tf.unstack(parts.rows_of_batch(draw, tf.shape(images)[0]), axis=1)
+        transforms = about_the_middle(turn * rotation, right * shift, down * shift, height, width)
         return warp(images, transforms)
 
 

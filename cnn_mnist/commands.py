@@ -5,15 +5,22 @@ TensorFlow is loaded only after everything that can be checked without it was fo
 
 import dataclasses
 import logging
+import os
 import shlex
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cnn_mnist import console, dataset, files, lock, record
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.tf_config import Cluster
+
+if TYPE_CHECKING:  # it loads TensorFlow
+    from cnn_mnist.distributed import Settings
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +39,32 @@ class Options:
     output: str
     export_dir: str
     format: str
+    strategy: str
+    cluster_timeout: float
+    index_log_dir: str | None
+    cluster: Cluster | None
 
 
 def train_and_eval(recipe: Recipe, options: Options) -> int:
     """Trains what is left of the steps, then reports on the test images."""
+    if options.cluster and options.cluster.role == "ps":
+        return _serve(options.cluster, options)
     data = _load(recipe, options)
     code = _train(recipe, options, data)
-    return code or _report(recipe, options, data)
+    cluster = options.cluster
+    if code or (cluster and cluster.role != ("evaluator" if cluster.has_evaluator else "chief")):
+        return code
+    os.environ.pop("TF_CONFIG", None)  # or else the Estimator looks for the others
+    return _report(recipe, options, data)
 
 
 def train(recipe: Recipe, options: Options) -> int:
     """Trains what is left of the steps."""
+    if options.cluster and options.cluster.role == "ps":
+        return _serve(options.cluster, options)
     data = _load(recipe, options)
     code = _train(recipe, options, data)
-    if code == 0:
+    if code == 0 and (options.cluster is None or options.cluster.role == "chief"):
         from cnn_mnist import checkpoints
 
         _print_places(checkpoints.newest(recipe, options.model_dir), options)
@@ -142,6 +161,8 @@ def _load(recipe: Recipe, options: Options) -> dataset.Dataset:
 
 def _train(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
     what, model_dir = record.of(recipe, data), options.model_dir
+    if options.cluster and options.cluster.role != "chief":
+        return _help_training(options.cluster, what, options, data)
     record.check(what, model_dir)
     with lock.held(model_dir):
         screen = console.start_tensorflow()
@@ -151,7 +172,7 @@ def _train(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
 def _train_alone(
     what: record.Record, options: Options, data: dataset.Dataset, screen: Console
 ) -> int:
-    from cnn_mnist import checkpoints, training
+    from cnn_mnist import checkpoints
 
     recipe, model_dir = what.recipe, options.model_dir
     first_step = checkpoints.resume(recipe, model_dir)
@@ -161,19 +182,15 @@ def _train_alone(
     record.write(what, model_dir)
     if first_step >= recipe.steps:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
+        if options.cluster:
+            from cnn_mnist import roles
+
+            roles.dismiss(options.cluster, screen, _settings(options))
         return 0
     origin = f"resuming at step {first_step:,}" if first_step else "starting"
     print(f"{origin}: {len(data.train):,} training images, {recipe.steps:,} steps", flush=True)
-    classifier = training.build_estimator(recipe, model_dir, options.save_checkpoints_steps)
     start = time.monotonic()
-    received = training.train(
-        classifier,
-        what,
-        data,
-        screen,
-        options.log_every_n_iter,
-        steps_per_call=options.steps_per_call,
-    )
+    received = _run(what, options, data, screen)
     seconds = time.monotonic() - start
     last_step = checkpoints.step_of(checkpoints.newest(recipe, model_dir))
     if received is not None:
@@ -182,6 +199,59 @@ def _train_alone(
     digits = 1 if seconds < 100 else 0
     print(f"trained {last_step - first_step:,} steps in {seconds:.{digits}f} s", flush=True)
     return 0
+
+
+def _run(
+    what: record.Record, options: Options, data: dataset.Dataset, screen: Console
+) -> signal.Signals | None:
+    """Trains, alone or with others; returns the signal that ended it, or None."""
+    if options.cluster:
+        from cnn_mnist import roles
+
+        with console.quiet_cluster():
+            return roles.lead(options.cluster, what, data, screen, _settings(options))
+    from cnn_mnist import training
+
+    steps = options.save_checkpoints_steps
+    classifier = training.build_estimator(what.recipe, options.model_dir, steps)
+    return training.train(
+        classifier,
+        what,
+        data,
+        screen,
+        options.log_every_n_iter,
+        steps_per_call=options.steps_per_call,
+    )
+
+
+def _serve(cluster: Cluster, options: Options) -> int:
+    """Holds the weights of a training, without images of its own."""
+    screen = console.start_tensorflow()
+    from cnn_mnist import roles
+
+    with console.quiet_cluster():
+        return roles.serve(cluster, _settings(options), screen)
+
+
+def _help_training(
+    cluster: Cluster, what: record.Record, options: Options, data: dataset.Dataset
+) -> int:
+    """Takes a role beside the chief's, until nothing is left to train."""
+    screen = console.start_tensorflow()
+    from cnn_mnist import roles
+
+    settings = _settings(options)
+    if cluster.role == "worker":
+        with console.quiet_cluster():
+            return roles.follow(cluster, what, data, screen, settings)
+    roles.evaluate(cluster, what, data, screen, settings)
+    return 0
+
+
+def _settings(options: Options) -> "Settings":
+    from cnn_mnist.distributed import Settings
+
+    return Settings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)})
 
 
 def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +34,15 @@ START_UP_NOISE = (
 # Noise only where there is no NVIDIA driver; beside one it is a real error.
 NO_GPU_NOISE = ("failed call to cuInit",)
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
+
+# Of TensorFlow's servers: how they tell that a step, or a session, is over.
+CLUSTER_NOISE = (
+    "] Local rendezvous is aborting with status: ",
+    "] RecvTensor cancelled for ",
+    "\t [[{{node ",
+)
+# Said of a step in which another process of the cluster was no faster.
+_STEP_OF_CLUSTER = "It seems that global step (tf.train.get_global_step) has not been increased"
 
 # Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
 _TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
@@ -74,6 +83,8 @@ def is_shown(record: logging.LogRecord, *, terminal: bool) -> bool:
     """Whether a log line is of use to a person who watches a training run."""
     message = record.getMessage()
     if record.levelno > logging.INFO:
+        if message.startswith(_STEP_OF_CLUSTER) and "TF_CONFIG" in os.environ:
+            return False
         return not _OWN_DEPRECATION.match(message)
     return not terminal and message.startswith(_TRAINING_LINES)
 
@@ -114,16 +125,26 @@ def tame_environment() -> None:
         del os.environ["COLUMNS"]
 
 
+def quiet_start() -> contextlib.AbstractContextManager[None]:
+    """Drops TensorFlow's start-up noise from stderr."""
+    noise = START_UP_NOISE if NVIDIA_DRIVER.exists() else START_UP_NOISE + NO_GPU_NOISE
+    return without(noise)
+
+
+def quiet_cluster() -> contextlib.AbstractContextManager[None]:
+    """Drops what TensorFlow's servers write to stderr in every step."""
+    return without(CLUSTER_NOISE)
+
+
 @contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-    """Drops TensorFlow's start-up noise from stderr, line by line, and nothing else.
+def without(noise: Iterable[str]) -> Iterator[None]:
+    """Drops lines that contain a piece of noise from stderr, and nothing else.
 
     TensorFlow writes it from C++, so it has to be caught at the file descriptor. A process of its
     own passes the other lines on: they arrive even if TensorFlow ends this process on the spot, as
     it does on a processor that it cannot run on. Where there is no `grep`, nothing is dropped.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 1: warnings and errors
-    noise = START_UP_NOISE if NVIDIA_DRIVER.exists() else START_UP_NOISE + NO_GPU_NOISE
     command = ["grep", "--line-buffered", "--text", "--invert-match", "--fixed-strings"]
     command += [f"--regexp={line}" for line in noise]
     if shutil.which("grep") is None:

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cnn_mnist import estimator
+from cnn_mnist import estimator, parts
 from cnn_mnist.saver import non_finite
 from cnn_mnist.signals import SIGNALS, Ending
 
@@ -115,7 +115,12 @@ def watched(loss: Any) -> Any:
 
     The loss, and the sums of squares of `_floating_variables()`.
     """
-    return tf.stack([loss, *(tf.nn.l2_loss(v.read_value()) for v in _floating_variables())])
+
+    def half_square(variable: Any) -> Any:
+        with tf.device(variable.device):  # a parameter server's stays there
+            return tf.nn.l2_loss(variable.read_value())
+
+    return tf.stack([loss, *map(half_square, _floating_variables())])
 
 
 def _floating_variables() -> list[Any]:
@@ -144,16 +149,21 @@ class FiniteGuard(estimator.SessionRunHook):
             loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
             with tf.control_dependencies(tf.compat.v1.get_collection(TRAIN_OP)):
                 self._watched = watched(loss)
+        # In a cluster, others take steps too.
+        self._given = [parts.step()] if parts.is_set() else []
         self._step = tf.compat.v1.train.get_global_step()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
 
     def before_run(self, run_context: Any) -> Any:
-        return estimator.SessionRunArgs(self._watched)
+        return estimator.SessionRunArgs([self._watched, *self._given])
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        for values in np.atleast_2d(run_values.results):  # of each step of the call
+        watched, *given = run_values.results
+        if given:
+            self._steps_done = int(given[0])
+        for values in np.atleast_2d(watched):  # of each step of the call
             self._steps_done += 1
             finite = np.isfinite(values)
             if not finite.all():

@@ -19,6 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from cnn_mnist import parts
+
 LAYERS = "layers"
 LARGE_KERNEL = 2**20  # values, beyond a core's cache
 NORM_DECAY = 0.95  # of the moving averages: they forget a batch in some 20 steps
@@ -105,15 +107,22 @@ def unit_columns(images: Any) -> Any:
 def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """Sets a share `rate` of the activations to zero and scales the others by `1 / (1 - rate)`.
 
-    Acts in training alone. The mask is a function of (seed, global step).
+    Acts in training alone. The mask is a function of (seed, step).
     """
     if not training or rate == 0:
         return net
     key = key_of_step(seed, "dropout")
+
+    def mask(shape: Any, dtype: Any) -> Any:
+        def draw(rows: Any) -> Any:
+            whole = tf.concat([[rows], shape[1:]], axis=0)
+            return tf.random.stateless_uniform(whole, key, dtype=dtype, alg="philox")
+
+        return parts.rows_of_batch(draw, shape[0])
+
     # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
     wide = tf.cast(net, tf.float32)
-    dropped = tf.nn.experimental.stateless_dropout(wide, rate, seed=key, rng_alg="philox")
-    return tf.cast(dropped, net.dtype)
+    return tf.cast(tf.nn.experimental.general_dropout(wide, rate, mask), net.dtype)
 
 
 def glorot_uniform(shape: list[int], key: Any) -> Any:
@@ -152,8 +161,7 @@ def variance_scaling(shape: list[int], key: Any) -> Any:
 
 def key_of_step(seed: int, purpose: str) -> Any:
     """The key of the random numbers that a training step takes: `int64 [2]`."""
-    step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-    return tf.stack([tf.constant(random_stream(seed, purpose), tf.int64), step])
+    return tf.stack([tf.constant(random_stream(seed, purpose), tf.int64), parts.step()])
 
 
 def random_stream(seed: int, purpose: str) -> int:

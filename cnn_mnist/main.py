@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import processor, usage
+from cnn_mnist import listening, processor, tf_config, usage
 from cnn_mnist.errors import InputError, RunError, reason
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import AUGMENTS, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
@@ -22,8 +22,10 @@ from cnn_mnist.signals import ending_program, leave
 from cnn_mnist.usage import UsageError
 
 FLAGS = flags.FLAGS
+STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
 TRAINING_MODES = ("train_and_eval", "train")
 WRITING_MODES = (*TRAINING_MODES, "eval", "show_data")  # into the model_dir
+HELPERS = ("worker", "ps")  # roles that need no model_dir
 MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
 
 flags.DEFINE_enum(
@@ -77,6 +79,29 @@ flags.DEFINE_enum(
     "For --mode=export: a SavedModel of TensorFlow, or a layers model of TensorFlow.js.",
 )
 
+flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    STRATEGIES,
+    "How several processors train one network. mirrored: the GPUs of this machine. For a cluster "
+    "that TF_CONFIG names: parameter_server: each worker by itself; sync: all in step. auto: "
+    "parameter_server in a cluster, mirrored with several GPUs.",
+)
+flags.DEFINE_float(
+    "cluster_timeout",
+    600.0,
+    "Seconds to wait for another process of the cluster before giving up.",
+    lower_bound=1.0,
+)
+flags.DEFINE_bool(
+    "allow_public_cluster",
+    False,
+    "Let TensorFlow's server, which has no password, listen on an address that is not private.",
+)
+flags.DEFINE_string(
+    "index_log_dir", None, "Folder where a cluster's processes note which images they trained on."
+)
+
 # Fields of the recipe; each flag that is given replaces the recipe's own value.
 flags.DEFINE_enum(
     "network", None, sorted({recipe.network for recipe in RECIPES.values()}), "Which network."
@@ -113,9 +138,10 @@ def main(argv: list[str] | None = None) -> int:
         with ending_program(), quiet_threads():
             parse_flags(sys.argv if argv is None else argv)
             recipe = chosen_recipe()
+            cluster = chosen_cluster(recipe)
             from cnn_mnist import commands  # not before the flags are known to be good
 
-            options = commands.Options(**values_of(commands.Options))
+            options = commands.Options(cluster=cluster, **values_of(commands.Options, "cluster"))
             code = commands.MODES[FLAGS.mode](recipe, options)
             sys.stdout.flush()
             return code
@@ -162,8 +188,10 @@ def parse_flags(argv: list[str]) -> None:
     if positional:
         name = usage.shown(positional[0])
         raise UsageError(f"{name}: unknown argument; every flag starts with --")
-    usage.check_environment(os.environ)
-    usage.check_folder("model_dir", FLAGS.model_dir, writable=FLAGS.mode in WRITING_MODES)
+    cluster = tf_config.read(os.environ)
+    helps = cluster is not None and FLAGS.mode in TRAINING_MODES and cluster.role in HELPERS
+    writes = FLAGS.mode in WRITING_MODES and not helps
+    usage.check_folder("model_dir", FLAGS.model_dir, writable=writes)
     names = FLAGS.class_names
     if len(names) != 10 or not all(names):
         raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names!r:.200}")
@@ -191,15 +219,47 @@ def chosen_recipe() -> Recipe:
     return dataclasses.replace(recipe, **given)
 
 
+def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
+    """The cluster that `TF_CONFIG` names, for training; what else is to be done is done alone.
+
+    Raises:
+      UsageError: it cannot train what the flags ask for.
+    """
+    cluster = tf_config.read(os.environ)
+    if FLAGS.mode not in TRAINING_MODES or cluster is None:
+        if FLAGS.mode in TRAINING_MODES and FLAGS.strategy in ("parameter_server", "sync"):
+            raise UsageError(
+                f"--strategy={FLAGS.strategy}: expected a cluster of several processes in "
+                "TF_CONFIG, found none; `python -m cnn_mnist.cluster` starts one on this machine"
+            )
+        os.environ.pop("TF_CONFIG", None)  # the Estimator reads it, and would look for the others
+        return None
+    if FLAGS.strategy == "mirrored":
+        raise UsageError("--strategy=mirrored: is for one process, but TF_CONFIG names a cluster")
+    if FLAGS.strategy == "auto":
+        FLAGS["strategy"].value = "parameter_server"
+    if FLAGS.steps_per_call > 1:
+        raise UsageError(f"--steps_per_call={FLAGS.steps_per_call}: expected 1 in a cluster")
+    trainers = len(cluster.trainers)
+    if FLAGS.strategy == "sync" and recipe.batch_size < trainers:
+        raise UsageError(
+            f"--batch_size={recipe.batch_size}: expected at least {trainers}, an image for the "
+            "chief and for each worker"
+        )
+    listening.check(cluster, FLAGS.allow_public_cluster)
+    return cluster
+
+
 def _is_of_tensorflow(error: Exception) -> bool:
     """Whether it is an error of TensorFlow's C++ code, as of a file that cannot be written."""
     tf = sys.modules.get("tensorflow")
     return tf is not None and isinstance(error, tf.errors.OpError)
 
 
-def values_of(fields: type) -> dict[str, Any]:
-    """The flags that have the names of a dataclass's fields."""
-    return {field.name: FLAGS[field.name].value for field in dataclasses.fields(fields)}
+def values_of(fields: type, *but: str) -> dict[str, Any]:
+    """The flags that have the names of a dataclass's fields, but for some."""
+    names = [field.name for field in dataclasses.fields(fields) if field.name not in but]
+    return {name: FLAGS[name].value for name in names}
 
 
 if __name__ == "__main__":

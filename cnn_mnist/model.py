@@ -3,6 +3,7 @@
 Shapes are written with these axes: B batch, K classes.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -20,8 +21,24 @@ UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
+def minimized(descent: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
+    """The op that takes one training step, and `step` forward by 1.
+
+    Args:
+      descent: an optimizer of `tf.compat.v1.train`.
+      loss: a scalar.
+      step: the global step.
+    """
+    with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
+        return averaged(descent.minimize(loss, step), recipe, step)
+
+
 def cnn_model_fn(
-    features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
+    features: Any,
+    labels: Any,
+    mode: str,
+    params: dict[str, Any] | None = None,
+    minimize: Callable[[Any, Any, Any, Recipe], Any] = minimized,
 ) -> Any:
     """The model function of an Estimator: builds one mode's graph.
 
@@ -31,6 +48,7 @@ def cnn_model_fn(
       labels: `int32 [B]`, 0 to 9; None in PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT` of the Estimator.
       params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
+      minimize: makes the training step, as `minimized` does.
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
@@ -71,8 +89,7 @@ def cnn_model_fn(
         summarize_accuracy(labels, predictions["classes"])
         step = tf.compat.v1.train.get_or_create_global_step()
         descent = optimizer(recipe, learning_rate(recipe, step))
-        with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
-            train_op = averaged(descent.minimize(loss, step), recipe, step)
+        train_op = minimize(descent, loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
     metrics = {

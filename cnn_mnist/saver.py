@@ -62,7 +62,7 @@ class Saver(tf.compat.v1.train.Saver):
         write_meta_graph: bool = True,
         **options: Any,
     ) -> str:
-        """Saves `save_path-STEP` and returns this prefix.
+        """Saves `save_path-STEP` and returns this prefix; STEP is what the checkpoint holds.
 
         Raises:
           SaveError: it cannot be written: no space, no permission.
@@ -84,10 +84,13 @@ class Saver(tf.compat.v1.train.Saver):
                     write_state=False,
                 )
             values = read(part / prefix.name)
-            require_finite(values, f"step {global_step:,}")
+            step = int(values.get("global_step", global_step))
+            require_finite(values, f"step {step:,}")
+            if step != global_step:  # others went on training meanwhile
+                prefix = _renamed(part, prefix, Path(f"{save_path}-{step}"))
             publish(part, prefix.name)
-            write_state(prefix.parent, global_step, self._keep)
-            prune(prefix.parent, global_step, self._keep)
+            write_state(prefix.parent, step, self._keep)
+            prune(prefix.parent, step, self._keep)
         except NonFiniteError:
             raise
         except (OSError, *READ_ERRORS) as error:
@@ -145,6 +148,24 @@ def publish(part: Path, name: str) -> None:
             remove(folder / path.name)
         path.replace(folder / path.name)
     sync(folder)
+
+
+def copy(prefix: Path, folder: Path) -> None:
+    """Puts a copy of a whole checkpoint, without its `.meta` file, into another folder.
+
+    Raises:
+      OSError: it cannot be written, or is no longer there.
+    """
+    part = folder / PART
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for path in prefix.parent.glob(f"{prefix.name}.*"):
+        if path.suffix != ".meta":
+            shutil.copyfile(path, part / path.name)
+    publish(part, prefix.name)
+    step = int(prefix.name.rpartition("-")[2])
+    write_state(folder, step)
+    shutil.rmtree(part)
 
 
 def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
@@ -206,6 +227,13 @@ def files_of(folder: Path) -> dict[int, list[Path]]:
             if match := FILE_NAME.fullmatch(path.name):
                 found.setdefault(int(match[1]), []).append(path)
     return found
+
+
+def _renamed(folder: Path, old: Path, new: Path) -> Path:
+    """Gives the files of the checkpoint `old` in a folder the name of `new`, which is returned."""
+    for path in list(folder.iterdir()):
+        path.rename(folder / f"{new.name}{path.name.removeprefix(old.name)}")
+    return new
 
 
 def _save_error(prefix: Path, error: Exception, sess: Any, with_graph: bool) -> SaveError:

@@ -30,14 +30,21 @@ def build_estimator(recipe: Recipe, model_dir: str, save_checkpoints_steps: int 
     `checkpoint` (their list), `graph.pbtxt`, `events.out.tfevents.*` (curves of the training),
     and in `eval` the scores of the test images.
     """
-    config = estimator.RunConfig(
+    config = run_config(recipe, model_dir, save_checkpoints_steps, sessions.config())
+    return estimator.Estimator(_model_fn, config=config, params=recipe.params())
+
+
+def run_config(
+    recipe: Recipe, model_dir: str, save_checkpoints_steps: int, session_config: Any
+) -> Any:
+    """The Estimator's `RunConfig`; of the process that `TF_CONFIG` names, if it names one."""
+    return estimator.RunConfig(
         model_dir=model_dir,
         tf_random_seed=recipe.seed,
-        session_config=sessions.config(),
+        session_config=session_config,
         save_checkpoints_steps=save_checkpoints_steps,
         save_summary_steps=min(SUMMARY_STEPS, recipe.eval_every_steps or SUMMARY_STEPS),
     )
-    return estimator.Estimator(_model_fn, config=config, params=recipe.params())
 
 
 def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any) -> Any:
@@ -66,6 +73,13 @@ class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
 
     def before_save(self, session: Any, global_step_value: int) -> None:
         events.flush(self._model_dir)
+
+
+def saving_hook(model_dir: str, steps: int) -> Any:
+    """The hook that saves every so many steps, curves first."""
+    return tf.compat.v1.train.CheckpointSaverHook(
+        model_dir, save_steps=steps, listeners=[CurvesFirst(model_dir)]
+    )
 
 
 def _in_calls(classifier: Any, calls: Calls) -> tuple[Any, list[Any]]:
@@ -145,11 +159,7 @@ def train(
                 ValidationHook(record, data.validation, model_dir, screen.print, calls)
             )
         # The last, so that what was scored before a run is killed is scored again after it resumes.
-        saving = tf.compat.v1.train.CheckpointSaverHook(
-            model_dir,
-            save_steps=config.save_checkpoints_steps,
-            listeners=[CurvesFirst(model_dir)],
-        )
+        saving = saving_hook(model_dir, config.save_checkpoints_steps)
         # Or else it asks for the step after every step, in a run of the session of its own.
         saving._set_steps_per_run(steps_per_call)
         session_hooks.append(saving)

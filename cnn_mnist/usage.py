@@ -1,8 +1,6 @@
-"""What can be told of a command before TensorFlow is loaded: its folders, its environment."""
+"""What can be told of a command before TensorFlow is loaded: its flags and folders."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from cnn_mnist.errors import InputError
@@ -70,24 +68,3 @@ def _is_there(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
-
-
-def check_environment(environment: Mapping[str, str]) -> None:
-    """Checks the variables that TensorFlow's Estimator reads and cannot do without.
-
-    Raises:
-      UsageError: the message starts with the variable.
-    """
-    text = environment.get("TF_CONFIG", "{}")
-    remedy = "mend it or unset TF_CONFIG"
-    try:
-        config = json.loads(text)
-    except (RecursionError, ValueError) as error:
-        raise UsageError(
-            f"TF_CONFIG={shown(text):.100}: expected a JSON object, found {error!s:.200}; {remedy}"
-        ) from None
-    if not isinstance(config, dict):
-        found = type(config).__name__
-        raise UsageError(
-            f"TF_CONFIG={shown(text):.100}: expected a JSON object, found {found}; {remedy}"
-        )

@@ -62,15 +62,52 @@ class Scorer:
         return {name: float(value) for name, value in metrics.items()}
 
 
+class Scores:
+    """The scores of a run so far, on disk.
+
+    That is: the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
+    `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
+    the lowest loss), its `score.json` and `recipe.json`.
+
+    Attributes:
+      best: the folder of the best checkpoint.
+    """
+
+    def __init__(self, what: Record, model_dir: str, show: Callable[[str], None]) -> None:
+        self._record, self._show = what, show
+        self._curves = str(Path(model_dir) / CURVES)
+        self.best = Path(model_dir) / BEST
+        events.require_space(self._curves)
+        self._best_score = read_best(self.best, what)
+
+    def add(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
+        """Notes the score of a step; `save` puts its checkpoint into `best`."""
+        self._show(
+            f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
+            f"loss {score['average_loss']:.4f}"
+        )
+        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
+        write_scalars(self._curves, curves, step)
+        if best_first(score) < best_first(self._best_score):
+            self._keep_as_best(step, score, save)
+
+    def _keep_as_best(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
+        """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""
+        record.write(self._record, self.best)
+        save()
+        noted = {"global_step": step, **score}
+        text = json.dumps({**noted, CHECK: _digest(noted)}, indent=2)
+        write_files(self.best, {SCORE: text.encode()})
+        for other in set(saver.files_of(self.best)) - {step}:
+            saver.delete(self.best, other)
+        self._best_score = score
+
+
 class ValidationHook(estimator.SessionRunHook):
     """Scores the validation images every so many steps, and when the last step is reached.
 
     A run that is interrupted is scored where it would have been anyway, and nowhere else: so the
-    best checkpoint does not depend on interruptions.
-
-    On disk it leaves the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
-    `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
-    the lowest loss), its `score.json` and `recipe.json`.
+    best checkpoint does not depend on interruptions. What it leaves on disk, `Scores` tells.
     """
 
     def __init__(
@@ -84,28 +121,27 @@ class ValidationHook(estimator.SessionRunHook):
         self._record = what
         self._recipe = what.recipe
         self._split = split
-        self._curves = str(Path(model_dir) / CURVES)
-        self._best = Path(model_dir) / BEST
+        self._model_dir = model_dir
         self._show = show
         self._calls = calls
 
     def begin(self) -> None:
-        events.require_space(self._curves)
+        self._scores = Scores(self._record, self._model_dir, self._show)
         self._scorer = Scorer(self._recipe)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
         self._variables = {name: every[name] for name in self._scorer.variables}
         self._saver = saver.Saver(keep=2)
-        self._best_score = read_best(self._best, self._record)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
         self._ends = self._calls.ends(self._steps_done)
-        if self._steps_done >= self._recipe.eval_every_steps and not (self._best / SCORE).exists():
+        noted = self._scores.best / SCORE
+        if self._steps_done >= self._recipe.eval_every_steps and not noted.exists():
             log.warning(
                 "%s is missing: the best checkpoint up to step %d is lost, that of the steps to "
                 "come will be kept",
-                self._best / SCORE,
+                noted,
                 self._steps_done,
             )
 
@@ -119,25 +155,12 @@ class ValidationHook(estimator.SessionRunHook):
     def _score(self, session: Any) -> None:
         step, values = session.run([self._step, self._variables])
         score = self._scorer.score(values, self._split)
-        self._show(
-            f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
-            f"loss {score['average_loss']:.4f}"
+        prefix = str(self._scores.best / "model.ckpt")
+        self._scores.add(
+            int(step),
+            score,
+            lambda: self._saver.save(session, prefix, int(step), write_meta_graph=False),
         )
-        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
-        write_scalars(self._curves, curves, int(step))
-        if best_first(score) < best_first(self._best_score):
-            self._keep_as_best(session, int(step), score)
-
-    def _keep_as_best(self, session: Any, step: int, score: dict[str, float]) -> None:
-        """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""
-        record.write(self._record, self._best)
-        self._saver.save(session, str(self._best / "model.ckpt"), step, write_meta_graph=False)
-        noted = {"global_step": step, **score}
-        text = json.dumps({**noted, CHECK: _digest(noted)}, indent=2)
-        write_files(self._best, {SCORE: text.encode()})
-        for other in set(saver.files_of(self._best)) - {step}:
-            saver.delete(self._best, other)
-        self._best_score = score
 
 
 def best_first(score: dict[str, float]) -> tuple[float, float]:

@@ -70,6 +70,15 @@ MORE = {  # values of the right type
     "seed": ("4294967296", "9" * 30),
 }
 TOO_LARGE = {"validation_size": ("60000", "9" * 30), "train_size": ("55001", "9" * 30)}
+NO_CLUSTERS = (
+    *('{"cluster": []}', '{"cluster": {"soup": []}}', '{"cluster": {"master": ["a:1"]}}'),
+    *('{"cluster": {"chief": {"0": "a:1"}}}', '{"cluster": {"chief": ["a:1"]}}'),
+    '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
+    '{"cluster": {"chief": ["a:\\n1"]}, "task": {"type": "chief", "index": 0}}',
+    '{"cluster": {"chief": ["a:1"]}, "task": {"type": "\\ud800", "index": 0}}',
+    '{"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": true}}',
+    '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker", "index": 0}}',
+)
 RIGHT = (
     *("--steps=3", "--seed=7", "--recipe=tfjs", "--network=tfjs", "--optimizer=adam"),
     *("--learning_rate=0.1", "--dropout_rate=0", "--batch_size=20", "--output=json"),
@@ -202,6 +211,7 @@ def one_try(rng: random.Random, wrongs: list[Wrong], folder: Path) -> Try:
             "\u00fc",
             "{'a': 1}",
             "\n",
+            *NO_CLUSTERS,
         )
         environment["TF_CONFIG"] = rng.choice(values)
         names.append("TF_CONFIG")

@@ -4,6 +4,7 @@ import dataclasses
 import random
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,13 @@ class Poison:
         real = model.cnn_model_fn
 
         def cnn_model_fn(
-            features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
+            features: Any,
+            labels: Any,
+            mode: str,
+            params: dict[str, Any] | None = None,
+            minimize: Callable[..., Any] = model.minimized,
         ) -> Any:
-            spec = real(features, labels, mode, params)
+            spec = real(features, labels, mode, params, minimize)
             if mode != estimator.ModeKeys.TRAIN:
                 return spec
             if self.kind == "variable":

@@ -83,6 +83,35 @@ def test_a_wrong_tf_config_is_one_line_and_nothing_is_written(cnn_mnist, tmp_pat
     assert files_below(tmp_path) == []
 
 
+def test_a_wrong_cluster_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path):
+    config = {"cluster": {"chief": ["localhost:0"]}, "task": {"type": "chief", "index": 0}}
+    result = cnn_mnist("--mode=train", env={"TF_CONFIG": json.dumps(config)})
+    assert (result.returncode, result.stdout) == (2, "")
+    said = r"error: TF_CONFIG: cluster.chief\[0\]: expected a port of 1 to 65535, found [^\n]*\n"
+    assert re.fullmatch(said, result.stderr)
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"task": 5},
+        {"task": {"type": "ps", "index": 3}},
+        {"model_dir": "elsewhere"},
+        {"cluster": {}, "task": {"type": "evaluator"}, "environment": "cloud"},
+        {"cluster": {"chief": ["localhost:1"]}, "task": {"type": "chief", "index": 0}},
+    ],
+)
+def test_a_tf_config_without_other_processes_changes_nothing(
+    cnn_mnist, small_data_dir, tmp_path, config
+):
+    flags = [f"--data_dir={small_data_dir}", "--validation_size=0", "--train_size=0"]
+    flags += ["--recipe=tfjs", "--steps=1", "--mode=train"]
+    result = cnn_mnist(*flags, env={"TF_CONFIG": json.dumps(config)})
+    assert result.returncode == 0, result.stderr
+    assert "model.ckpt-1.index" in files_below(tmp_path)
+
+
 def test_every_mode_has_its_command():
     assert set(main.MODES) == set(commands.MODES)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_mnist.usage import UsageError, check_environment, check_folder, one_line
+from cnn_mnist.usage import UsageError, check_folder, one_line
 
 
 def refusal(call, *args, **kwargs):
@@ -84,21 +84,6 @@ def test_a_write_protected_place():
     assert said == (
         f"--model_dir={name}: expected a place to write to, but {folder} is write-protected"
     )
-
-
-@pytest.mark.parametrize("config", ["{}", ' {"cluster": {"chief": ["host:1"]}} '])
-def test_a_configuration_that_is_an_object(config):
-    check_environment({"TF_CONFIG": config})
-    check_environment({})
-
-
-@pytest.mark.parametrize(
-    "config", ["", "x", "[]", "1", "null", "{'a': 1}", "{", "[" * 99_999, "\n"]
-)
-def test_a_configuration_that_is_none(config):
-    message = refusal(check_environment, {"TF_CONFIG": config})
-    assert message.startswith("TF_CONFIG=")
-    assert "expected a JSON object, found " in message
 
 
 def test_one_line():

@@ -1,0 +1,61 @@
+"""What the chief tells the other processes of a cluster, by way of the parameter servers.
+
+`TRAINED`, on the first parameter server: what is trained, once everything is ready for workers.
+`DONE`, on each parameter server: that the training is over.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+TRAINED, DONE = "trained", "done"
+WELL = "done"  # on `DONE`; anything else tells of a failure
+
+
+def board(name: str, server: int) -> Any:
+    """A text on a parameter server, as a variable of the default graph, in no checkpoint."""
+    with tf.device(f"/job:ps/task:{server}"):
+        return tf.compat.v1.get_variable(
+            name,
+            [],
+            tf.string,
+            initializer=tf.constant_initializer(""),
+            trainable=False,
+            collections=[],
+        )
+
+
+class Reader:
+    """Reads one text, from a process with a server of its own.
+
+    Args:
+      target: of the own server, `grpc://host:port`.
+      job: the own name in the cluster, `/job:worker/task:0`.
+      name: of the text.
+      server: on which parameter server.
+    """
+
+    def __init__(self, target: str, job: str, name: str, server: int) -> None:
+        with tf.Graph().as_default():
+            text = board(name, server)
+            with tf.device(f"/job:ps/task:{server}"):
+                self._is_there, self._text = text.is_initialized(), text.read_value()
+            # Without filters, the session would wait for every process of the cluster.
+            config = tf.compat.v1.ConfigProto(device_filters=[f"/job:ps/task:{server}", job])
+            self._session = tf.compat.v1.Session(target, config=config)
+
+    def read(self) -> str | None:
+        """What is written there; None if nothing is."""
+        if not self._session.run(self._is_there):
+            return None
+        return self._session.run(self._text).decode()
+
+
+def write(target: str, job: str, name: str, servers: Iterable[int], text: str) -> None:
+    """Writes a text onto each of the parameter servers; `target` and `job` as of a `Reader`."""
+    with tf.Graph().as_default():
+        assigned = [board(name, server).assign(text, read_value=False) for server in servers]
+        config = tf.compat.v1.ConfigProto(device_filters=["/job:ps", job])
+        with tf.compat.v1.Session(target, config=config) as session:
+            session.run(assigned)

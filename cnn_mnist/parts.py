@@ -1,0 +1,81 @@
+"""Which rows of which step's batch a training graph works on.
+
+Alone, a process trains on the whole batch of the global step. In a cluster the step is one that the
+process was given, and the rows may be a part of that step's batch. Random numbers are drawn for the
+whole batch, of which a part takes its own rows: so the parts together see what one process sees.
+
+Shapes are written with these axes: B rows of the whole batch, b rows of a part.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+# Collections of a graph that hold its `Part`, in types that TensorFlow can save with it.
+STEP, ROWS = "part/step", "part/rows"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows of a batch.
+
+    Attributes:
+      step: whose batch it is: `int64`, a scalar tensor.
+      first: the first row.
+      size: how many rows.
+      batch_size: of the whole batch.
+    """
+
+    step: Any
+    first: int
+    size: int
+    batch_size: int
+
+
+def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:
+    """The first row of a trainer's part, and the first behind it; every row is in one part.
+
+    Parts differ by one row at most.
+    """
+    return rank * batch_size // trainers, (rank + 1) * batch_size // trainers
+
+
+def set_part(part: Part) -> None:
+    """Makes it the part of the default graph."""
+    tf.compat.v1.add_to_collection(STEP, part.step)
+    for number in (part.first, part.size, part.batch_size):
+        tf.compat.v1.add_to_collection(ROWS, number)
+
+
+def is_set() -> bool:
+    """Whether the default graph trains on a part that it was given."""
+    return _part() is not None
+
+
+def step() -> Any:
+    """The step whose batch the default graph trains on: `int64`, a scalar."""
+    part = _part()
+    return part.step if part else tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
+
+
+def rows_of_batch(draw: Callable[[Any], Any], rows: Any) -> Any:
+    """What `draw` gives for `rows`, as if the others of the batch were there too.
+
+    Args:
+      draw: takes the number of rows B, an integer or a scalar tensor, and gives `[B, ...]`.
+      rows: the number of rows that the graph has: a scalar.
+
+    Returns:
+      `[b, ...]`.
+    """
+    part = _part()
+    if part is None:
+        return draw(rows)
+    return draw(part.batch_size)[part.first : part.first + part.size]
+
+
+def _part() -> Part | None:
+    steps = tf.compat.v1.get_collection(STEP)
+    return Part(steps[0], *tf.compat.v1.get_collection(ROWS)) if steps else None

@@ -1,0 +1,143 @@
+"""The graph with which a chief or a worker of a cluster trains, and the hooks that belong to it.
+
+Shapes are written with these axes: b rows of a part of a batch.
+"""
+
+import json
+import time
+from typing import IO, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist import estimator, hooks, notice, parts
+from cnn_mnist.asynchronous import Asynchronous
+from cnn_mnist.dataset import Split
+from cnn_mnist.input_fns import batch_indices
+from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.saver import Saver
+from cnn_mnist.synchronous import Synchronous
+from cnn_mnist.tf_config import Cluster
+
+# Seconds without a step after which the chief takes the last batches of a worker that was killed.
+PATIENCE = 15.0
+
+
+class Trainer:
+    """The graph of a chief or a worker: its input function and its model function.
+
+    Attributes:
+      steps: an `Asynchronous` or a `Synchronous`, of the newest graph.
+    """
+
+    steps: Any
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        strategy: str,
+        recipe: Recipe,
+        split: Split,
+        model_dir: str,
+        index_log: IO[str] | None = None,
+    ) -> None:
+        """Sets what is trained.
+
+        Args:
+          cluster: who trains, and who this process is.
+          strategy: "parameter_server" or "sync".
+          recipe: the hyper-parameters.
+          split: the training images.
+          model_dir: where the chief saves.
+          index_log: is told which images each step trains on, in one line of JSON.
+        """
+        self._cluster, self._strategy, self._recipe = cluster, strategy, recipe
+        self._split, self._model_dir, self._index_log = split, model_dir, index_log
+
+    def input_fn(self) -> tuple[dict[str, Any], Any]:
+        """The part of a batch that this process trains on; images `uint8 [b, 28, 28]`.
+
+        It is picked out in the step that trains on it: which it is, is not known before.
+        """
+        recipe = self._recipe
+        if self._strategy == "sync":
+            trainers = len(self._cluster.trainers)
+            self.steps = Synchronous(self._cluster.rank, trainers, recipe.batch_size)
+        else:
+            self.steps = Asynchronous(recipe.batch_size, recipe.steps)
+        part = self.steps.part
+        parts.set_part(part)
+
+        def rows(step: Any) -> tuple[Any, Any]:
+            indices = batch_indices(
+                int(step), size=len(self._split), batch_size=recipe.batch_size, seed=recipe.seed
+            )[part.first : part.first + part.size]
+            self._log(int(step), indices)
+            return self._split.images[indices], self._split.labels[indices]
+
+        images, labels = tf.numpy_function(rows, [part.step], (tf.uint8, tf.int32))
+        images = tf.ensure_shape(images, [part.size, 28, 28])
+        return {"x": images}, tf.ensure_shape(labels, [part.size])
+
+    def model_fn(
+        self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
+    ) -> Any:
+        """`cnn_model_fn`, whose step is taken together with the others."""
+        spec = cnn_model_fn(features, labels, mode, params, self.steps.minimize)
+        scaffold = tf.compat.v1.train.Scaffold()
+        if self._cluster.role == "chief":
+            # Not sharded: every value comes to the chief, so only it needs the disk.
+            begins_from = tf.train.latest_checkpoint(self._model_dir)
+            saver = Saver(on_disk=begins_from, defer_build=True)
+            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
+        elif self._strategy == "sync":
+            local_init = tf.compat.v1.train.Scaffold.default_local_init_op()
+            scaffold = tf.compat.v1.train.Scaffold(
+                local_init_op=tf.group(local_init, self.steps.begin())
+            )
+        return spec._replace(loss=self.steps.loss(spec.loss), scaffold=scaffold)
+
+    def _log(self, step: int, indices: np.ndarray) -> None:
+        if self._index_log:
+            line = {"step": step, "images": indices.tolist()}
+            self._index_log.write(json.dumps(line) + "\n")
+            self._index_log.flush()
+
+
+class Start(estimator.SessionRunHook):
+    """For the chief: lets the training begin when the weights are there, and calls the workers."""
+
+    def __init__(self, trainer: Trainer, notice_text: str) -> None:
+        self._trainer, self._text = trainer, notice_text
+
+    def begin(self) -> None:
+        self._trainer.steps.build_start()
+        self._put = notice.board(notice.TRAINED, 0).assign(self._text, read_value=False)
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._trainer.steps.start(session)
+        session.run(self._put)
+
+
+class Finish(estimator.SessionRunHook):
+    """For the chief: waits at the end for the steps that workers are taking.
+
+    Must come before the hook that saves.
+    """
+
+    def __init__(self, steps: int, stop: hooks.StopOnSignal) -> None:
+        self._steps, self._stop = steps, stop
+
+    def begin(self) -> None:
+        self._step = tf.compat.v1.train.get_global_step().read_value()
+
+    def end(self, session: Any) -> None:
+        changed, last = time.monotonic(), -1
+        while self._stop.received is None and time.monotonic() - changed < PATIENCE:
+            step = int(session.run(self._step))
+            if step >= self._steps:
+                return
+            if step != last:
+                changed, last = time.monotonic(), step
+            time.sleep(0.05)
