@@ -30,6 +30,18 @@ FEATURES = {
 }
 
 
+# What a file that is damaged, or gone, leads to; not the loss of another process.
+FILE_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
+)
+
+
 class ShardError(RunError):
     """A shard that was lost or damaged while it was trained on."""
 
@@ -144,7 +156,7 @@ def naming_shard(split: Split | ShardedSplit) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except FILE_ERRORS as error:
         if isinstance(split, ShardedSplit) and (fault := split.fault()):
             raise ShardError(f"{fault}; the same command then goes on") from error
         raise
