@@ -14,8 +14,8 @@ To spread shards over several disks, move them, and leave symbolic links in thei
 "file" in `shards.json` to where they are now. A run that was begun before goes on: it knows the
 shards by their content.
 
-A shard is read whole while it is trained on, and the next one beside it: make as many as let two
-or three of them fit into memory. Shards of other programs work too, if they are listed in a
+A shard is read whole, and the next one while it is trained on, which is then put in order: make as
+many as let four of them fit into memory. Shards of other programs work too, if they are listed in a
 `shards.json` and hold the same features.
 
 Training finds what is missing or of another size before it begins, and damage when it comes upon
