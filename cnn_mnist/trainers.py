@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from cnn_mnist import estimator, hooks, notice, parts
 from cnn_mnist.asynchronous import Asynchronous
-from cnn_mnist.dataset import Split
+from cnn_mnist.dataset import DatasetError, Split
 from cnn_mnist.input_fns import indices_fn, rows_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
@@ -75,7 +75,10 @@ class Trainer:
         def rows(step: Any) -> tuple[Any, Any]:
             if self._index_log:
                 self._log(int(step), indices_of(int(step), part.first, part.size))
-            return rows_of(int(step), part.first, part.size)
+            try:
+                return rows_of(int(step), part.first, part.size)
+            except DatasetError:  # raised here, it would reach the others' screens as a traceback
+                return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
 
         images, labels = tf.numpy_function(rows, [part.step], (tf.uint8, tf.int32))
         images = tf.ensure_shape(images, [part.size, 28, 28])
