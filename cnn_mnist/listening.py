@@ -39,7 +39,6 @@ PRIVATE = (
     *map(ipaddress.ip_network, ("2001:db8::/32", "3fff::/20")),
 )
 
-LISTENING = "0A"  # the state in /proc/net/tcp: TCP_LISTEN of linux/net/tcp_states.h
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
 # linux/filter.h and linux/bpf_common.h: a program of classic BPF, which the kernel runs for every
@@ -128,7 +127,7 @@ def restrict(port: int, host: str) -> bool:
     A loopback host lets in connections to every loopback address, 127.0.0.0/8 and ::1. Any other
     host lets in those to its own addresses, and not to the loopback ones; whoever names it on the
     same machine gets to them as well. What is dropped is not answered: the caller's connect times
-    out. Connections that were there before stay as they are.
+    out. Connections that were accepted before go on only if they, too, are to the host.
 
     Args:
       port: which this process listens on.
@@ -149,13 +148,14 @@ def restrict(port: int, host: str) -> bool:
         if any(_is_one_of(address, LOOPBACK) for address in own):
             networks.extend(LOOPBACK)
         program = _program(networks)
-        sockets = list(_listening_sockets(port))
-        for listener in sockets:
-            with listener:
-                _attach(listener, program)
+        restricted = False
+        for server in _sockets(port):
+            with server:
+                _attach(server, program)
+            restricted = True
     except OSError:
         return False
-    return bool(sockets)
+    return restricted
 
 
 def unrestricted(port: int) -> str:
@@ -198,13 +198,16 @@ def _listed(own: list[Address]) -> str:
     return ", ".join(map(str, own[:4])) + (", ..." if len(own) > 4 else "")
 
 
-def _listening_sockets(port: int) -> Iterator[socket.socket]:
-    """Duplicates of this process's sockets that listen on a port; to be closed by the caller."""
+def _sockets(port: int) -> Iterator[socket.socket]:
+    """Duplicates of this process's sockets on a port, to be closed by the caller.
+
+    They are those that listen, and those that were accepted already.
+    """
     inodes = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         lines = table.read_text().splitlines()[1:] if table.exists() else []
-        for fields in map(str.split, lines):  # proc(5): 1 local address:port, 3 state, 9 inode
-            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+        for fields in map(str.split, lines):  # proc(5): 1 local address:port, 9 inode
+            if int(fields[1].rpartition(":")[2], 16) == port:
                 inodes.add(f"socket:[{fields[9]}]")
     for link in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(FileNotFoundError):  # closed since
@@ -212,12 +215,12 @@ def _listening_sockets(port: int) -> Iterator[socket.socket]:
                 yield socket.socket(fileno=os.dup(int(link.name)))
 
 
-def _attach(listener: socket.socket, program: bytes) -> None:
+def _attach(server: socket.socket, program: bytes) -> None:
     """Lets a program decide on every packet of a socket, and of those that it accepts."""
     instructions = ctypes.create_string_buffer(program, len(program))
     count = len(program) // struct.calcsize("HBBI")
     # struct sock_fprog of linux/filter.h
-    listener.setsockopt(
+    server.setsockopt(
         socket.SOL_SOCKET,
         SO_ATTACH_FILTER,
         struct.pack("HP", count, ctypes.addressof(instructions)),

@@ -67,10 +67,11 @@ def port_of(listener):
     return listener.getsockname()[1]
 
 
-def lets_in(listener, address):
+def lets_in(listener, address, source=None):
     """Whether somebody can connect to the address, and data flow both ways."""
+    source = source and (source, 0)
     try:
-        caller = socket.create_connection((address, port_of(listener)), PATIENCE)
+        caller = socket.create_connection((address, port_of(listener)), PATIENCE, source)
     except TimeoutError:
         return False
     with caller:
@@ -114,6 +115,29 @@ def test_another_host_lets_in_its_own_address_alone(listener, version):
             assert lets_in(listener, address) == (address == host)
     for other in versions(listener):
         assert not lets_in(listener, LOOPBACK[other])
+
+
+@needs_linux
+def test_it_does_not_matter_where_a_connection_comes_from(listener):
+    assert listening.restrict(port_of(listener), "127.0.0.1")
+    for version in versions(listener):
+        loopback, own = LOOPBACK[version], own_address(version)
+        if own:
+            assert lets_in(listener, loopback, source=own)
+            assert not lets_in(listener, own, source=loopback)
+
+
+@needs_linux
+@pytest.mark.parametrize(("host", "goes_on"), [("127.0.0.1", True), (NOBODYS[4], False)])
+def test_a_connection_that_was_there_before(listener, host, goes_on):
+    with socket.create_connection(("127.0.0.1", port_of(listener)), 60) as caller:
+        accepted, _ = listener.accept()
+        with accepted:
+            assert listening.restrict(port_of(listener), host)
+            caller.sendall(b"x")
+            accepted.settimeout(60 if goes_on else PATIENCE)
+            with contextlib.nullcontext() if goes_on else pytest.raises(TimeoutError):
+                assert accepted.recv(1) == b"x"
 
 
 @needs_linux
@@ -319,6 +343,7 @@ def test_one_public_address_among_private_ones_is_refused(monkeypatch):
         *("127.0.0.1", "127.255.255.254", "10.1.2.3", "172.16.0.1", "172.31.255.254"),
         *("192.168.0.1", "169.254.1.1", "100.64.0.1", "100.127.255.254", "192.0.2.1"),
         *("198.51.100.1", "203.0.113.1", "::1", "fe80::1", "fd00::1", "fc00::1", "2001:db8::1"),
+        "3fff::1",
     ],
 )
 def test_a_private_address_is_refused_only_where_it_is_another_machines(address):
