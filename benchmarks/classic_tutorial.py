@@ -54,11 +54,11 @@ def as_floats(images: np.ndarray) -> np.ndarray:
 
 def train(model_dir: str, steps: int, hooks: list[Any]) -> Any:
     """Trains for `steps` more steps, as the tutorial's `main` did; returns the Estimator."""
-    data = dataset.load()
+    split = dataset.in_memory(dataset.load().train)
     classifier = estimator.Estimator(model_fn, model_dir)
     input_fn = estimator.inputs.numpy_input_fn(
-        {"x": as_floats(data.train.images)},
-        data.train.labels,
+        {"x": as_floats(split.images)},
+        split.labels,
         batch_size=100,
         num_epochs=None,
         shuffle=True,

@@ -211,7 +211,7 @@ def matrix_product(precision: str, model_dir: str) -> None:
 
 
 def _floats() -> tuple[np.ndarray, np.ndarray]:
-    train = dataset.load().train
+    train = dataset.in_memory(dataset.load().train)
     return (train.images[..., np.newaxis] / np.float32(255)).astype(np.float32), train.labels
 
 

@@ -100,7 +100,7 @@ def evaluation(runs: int) -> list[Point]:
 
 def write_data(folder: Path, training: int, test: int) -> None:
     """Writes a data set of MNIST's training images, over and over, as plain IDX files."""
-    source = dataset.load(validation_size=0).train
+    source = dataset.in_memory(dataset.load(validation_size=0).train)
     for name, count in (("train", training), ("t10k", test)):
         pixels, labels = f"{name}-images-idx3-ubyte", f"{name}-labels-idx1-ubyte"
         with (folder / pixels).open("wb") as file, (folder / labels).open("wb") as label_file:

@@ -2,6 +2,8 @@
 
 Axes: N examples, H = W = 28 pixels. Images are uint8 [N, 28, 28], 0 (background) to 255 (ink);
 labels are int32 [N], 0 to 9. Any drop-in set of the same form works (Fashion-MNIST, KMNIST).
+
+Of a set in TFRecord shards (`shards.py`), only the validation and test images become arrays.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist import idx, npz
+from cnn_mnist import idx, npz, shard_list
 from cnn_mnist.idx import read_idx
+from cnn_mnist.sharded import ShardedSplit
 from cnn_mnist.sources import (
     IMAGE_SHAPE,
+    NUM_CLASSES,
     READING_ORDER,
     Array,
     DatasetError,
+    Split,
     item_shape_of,
     reason,
     shown,
@@ -32,11 +37,10 @@ __all__ = [
     "DatasetError",
     "Split",
     "digest",
+    "in_memory",
     "load",
     "read_idx",
 ]
-
-NUM_CLASSES = 10
 
 _EMBEDDED_DIR = Path(__file__).with_name("data")
 _NPZ = "mnist.npz"
@@ -55,22 +59,10 @@ _SHA256 = {  # of the uncompressed embedded files
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Examples in a fixed order; both arrays are read-only."""
-
-    images: np.ndarray  # uint8 [N, 28, 28]
-    labels: np.ndarray  # int32 [N], 0 to 9
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        return len(self.labels)
-
-
-@dataclass(frozen=True, eq=False)
 class Dataset:
     """The three splits; train and validation are views of the same training images."""
 
-    train: Split
+    train: Split | ShardedSplit
     validation: Split
     test: Split
 
@@ -82,7 +74,8 @@ def load(
 
     Args:
       data_dir: folder with the four IDX files, each plain or gzip, or with `mnist.npz` (arrays
-        x_train, y_train, x_test, y_test). None: the embedded MNIST, whose sha256 is checked too.
+        x_train, y_train, x_test, y_test), or with `shards.json`. None: the embedded MNIST, whose
+        sha256 is checked too.
       validation_size: how many training images, from the first on, become the validation split.
       train_size: how many of the next ones become the training split; 0 for all of them.
 
@@ -92,7 +85,10 @@ def load(
     embedded = data_dir is None
     if data_dir == "":  # to pathlib this is the current folder
         raise DatasetError("--data_dir: expected the name of a folder, found ''; give one")
-    paths = _find_files(Path(_EMBEDDED_DIR if data_dir is None else data_dir))
+    folder = Path(_EMBEDDED_DIR if data_dir is None else data_dir)
+    paths = _find_files(folder)
+    if shard_list.FILE in paths:
+        return _load_shards(folder, validation_size, train_size)
     if paths["x_train"].name == _NPZ:
         arrays = npz.read_arrays(paths["x_train"])
     else:
@@ -104,18 +100,7 @@ def load(
             )
     train = _split(arrays["x_train"], arrays["y_train"])
     test = _split(arrays["x_test"], arrays["y_test"])
-    if not 0 <= validation_size < len(train):
-        raise DatasetError(
-            f"--validation_size: expected 0 to {len(train) - 1}, as {arrays['x_train'].source} "
-            f"holds {len(train)} training images, found {validation_size}; give a value in between"
-        )
-    rest = len(train) - validation_size
-    if not 0 <= train_size <= rest:
-        raise DatasetError(
-            f"--train_size: expected 0 to {rest}, as that many training images are left beside "
-            f"{validation_size} for validation, found {train_size}; give a value in between"
-        )
-    end = validation_size + (train_size or rest)
+    end = _end_of_training(len(train), str(arrays["x_train"].source), validation_size, train_size)
     return Dataset(
         train=Split(train.images[validation_size:end], train.labels[validation_size:end]),
         validation=Split(train.images[:validation_size], train.labels[:validation_size]),
@@ -124,7 +109,13 @@ def load(
 
 
 def digest(data: Dataset) -> str:
-    """The sha256 of what a training run reads: images and labels, for training and validation."""
+    """The sha256 of what a training run reads: images and labels, for training and validation.
+
+    Of shards, whose images are not all read, that of their sha256 in `shards.json`; where they lie
+    does not matter.
+    """
+    if isinstance(data.train, ShardedSplit):
+        return data.train.digest()
     content = hashlib.sha256()
     for split in (data.train, data.validation):
         content.update(f"{len(split)}:".encode())
@@ -133,20 +124,71 @@ def digest(data: Dataset) -> str:
     return content.hexdigest()
 
 
+def in_memory(split: Split | ShardedSplit) -> Split:
+    """The split itself, for what needs its arrays.
+
+    Raises:
+      DatasetError: it is in shards.
+    """
+    if isinstance(split, ShardedSplit):
+        raise DatasetError(
+            "--data_dir: expected training images in IDX files or mnist.npz, found shards; "
+            "give the folder that they were written from"
+        )
+    return split
+
+
+def _end_of_training(count: int, source: str, validation_size: int, train_size: int) -> int:
+    """How many of the `count` images of the training file are for validation or training."""
+    if not 0 <= validation_size < count:
+        raise DatasetError(
+            f"--validation_size: expected 0 to {count - 1}, as {source} "
+            f"holds {count} training images, found {validation_size}; give a value in between"
+        )
+    rest = count - validation_size
+    if not 0 <= train_size <= rest:
+        raise DatasetError(
+            f"--train_size: expected 0 to {rest}, as that many training images are left beside "
+            f"{validation_size} for validation, found {train_size}; give a value in between"
+        )
+    return validation_size + (train_size or rest)
+
+
+def _load_shards(folder: Path, validation_size: int, train_size: int) -> Dataset:
+    shards = shard_list.read(folder)
+    count = sum(shard.records for shard in shards.train)
+    end = _end_of_training(count, shown(folder), validation_size, train_size)
+    return Dataset(
+        train=ShardedSplit(shards.train, validation_size, end),
+        validation=shard_list.first_images(shards.train, validation_size),
+        test=shard_list.first_images(shards.test, sum(shard.records for shard in shards.test)),
+    )
+
+
 def _find_files(folder: Path) -> dict[str, Path]:
-    """Maps x_train, y_train, x_test and y_test to the path of the file that holds each."""
+    """Maps x_train, y_train, x_test and y_test to the path of the file that holds each.
+
+    Or the name of the list of shards to its path.
+    """
     try:
         names = {path.name for path in folder.iterdir()}
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise DatasetError(
             f"{shown(folder)}: expected a folder that can be listed, found {reason(error)}; "
-            f"give --data_dir a folder with the four IDX files or {_NPZ}"
+            f"give --data_dir a folder with the four IDX files, {_NPZ} or {shard_list.FILE}"
         ) from error
     found = {}
     for key, name in _IDX.items():
         spellings = (name, name.replace("-idx", ".idx"))
         found[key] = [file for s in spellings for file in (s, f"{s}.gz") if file in names]
     idx_files = [file for files in found.values() for file in files]
+    if shard_list.FILE in names:
+        if others := [*idx_files, *({_NPZ} & names)]:
+            raise DatasetError(
+                f"{shown(folder)}: expected shards or other files, found {shard_list.FILE} and "
+                f"{', '.join(others)}; remove the one or the others"
+            )
+        return {shard_list.FILE: folder / shard_list.FILE}
     if _NPZ in names and idx_files:
         raise DatasetError(
             f"{shown(folder)}: expected IDX files or {_NPZ}, found both; "
@@ -162,7 +204,8 @@ def _find_files(folder: Path) -> dict[str, Path]:
             )
     missing = [_IDX[key] for key, files in found.items() if not files]
     if missing:
-        wanted = "the four IDX files" if idx_files else f"the four IDX files or {_NPZ}"
+        wanted = "the four IDX files"
+        wanted += "" if idx_files else f", {_NPZ} or {shard_list.FILE}"
         raise DatasetError(
             f"{shown(folder)}: expected {wanted}, found no {', '.join(missing)} (plain or .gz); "
             f"add what is missing or give --data_dir another folder"

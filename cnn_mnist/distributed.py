@@ -18,6 +18,8 @@ from cnn_mnist.dataset import Split
 from cnn_mnist.errors import InputError
 from cnn_mnist.model import UPDATE_OPS
 from cnn_mnist.record import Record
+from cnn_mnist.shard_input import naming_shard
+from cnn_mnist.sharded import ShardedSplit
 from cnn_mnist.tf_config import Cluster
 from cnn_mnist.trainers import Finish, Start, Trainer
 from cnn_mnist.training import run_config, saving_hook
@@ -74,7 +76,7 @@ def lead(
     cluster: Cluster,
     target: str,
     record: Record,
-    split: Split,
+    split: Split | ShardedSplit,
     screen: Console,
     settings: Settings,
 ) -> signal.Signals | None:
@@ -116,7 +118,7 @@ def lead(
         session_hooks.append(Finish(recipe.steps, stop))
         session_hooks.append(saving_hook(model_dir, settings.save_checkpoints_steps))
         while stop.received is None and _saved_step(record, model_dir) < recipe.steps:
-            with _telling_who_is_gone(cluster):
+            with _telling_who_is_gone(cluster), naming_shard(split):
                 classifier.train(trainer.input_fn, hooks=session_hooks, max_steps=recipe.steps)
         events.flush(model_dir)
     return stop.received
@@ -126,7 +128,7 @@ def follow(
     cluster: Cluster,
     target: str,
     record: Record,
-    split: Split,
+    split: Split | ShardedSplit,
     screen: Console,
     settings: Settings,
 ) -> signal.Signals | None:
@@ -144,7 +146,7 @@ def follow(
             return watch.received
         _check_same(told, _told(cluster, record, settings))
         trainer, classifier = stack.enter_context(_prepared(cluster, record, split, settings))
-        with _telling_who_is_gone(cluster):
+        with _telling_who_is_gone(cluster), naming_shard(split):
             classifier.train(
                 trainer.input_fn, hooks=[hooks.FiniteGuard()], max_steps=record.recipe.steps
             )
@@ -171,7 +173,7 @@ def _watch(cluster: Cluster, settings: Settings, screen: Console) -> peers.Watch
 
 @contextlib.contextmanager
 def _prepared(
-    cluster: Cluster, record: Record, split: Split, settings: Settings
+    cluster: Cluster, record: Record, split: Split | ShardedSplit, settings: Settings
 ) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
     recipe, config = record.recipe, sessions.for_cluster(job(cluster))

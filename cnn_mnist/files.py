@@ -68,21 +68,21 @@ def sync(path: str | os.PathLike) -> None:
             os.close(descriptor)
 
 
-def check_free(export_dir: str) -> None:
+def check_free(export_dir: str, flag: str = "export_dir") -> None:
     """Checks that a folder can be made, or is there and empty.
 
     Raises:
-      InputError: if not; the message names the flag `--export_dir`.
+      InputError: if not; the message names the flag.
     """
     folder = Path(export_dir)
     if not export_dir or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"--export_dir={export_dir}: is not a folder and cannot become one")
+        raise InputError(f"--{flag}={export_dir}: is not a folder and cannot become one")
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"--export_dir={export_dir}: is not empty; name a new folder")
+        raise InputError(f"--{flag}={export_dir}: is not empty; name a new folder")
 
 
 @contextlib.contextmanager
-def whole_folder(export_dir: str) -> Iterator[Path]:
+def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
     """Makes the folder `export_dir`, with everything in it or not at all.
 
     Yields the path of a folder that is not there yet. What the caller has put there by the end
@@ -92,7 +92,7 @@ def whole_folder(export_dir: str) -> Iterator[Path]:
       InputError: `export_dir` cannot be made, or is not empty.
       OSError: it cannot be written to; a full disk. Its `filename` is `export_dir`.
     """
-    check_free(export_dir)
+    check_free(export_dir, flag)
     target = Path(export_dir).resolve()  # of a link, the folder itself
     with naming(export_dir):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Input functions: arrays in memory -> batches of `({"x": images}, labels)`.
 
+Training images in shards, which are not in memory, come by the same functions (`shard_input.py`).
+
 The images stay in NumPy arrays and reach TensorFlow batch by batch, as `uint8`: a constant in the
 graph would be written into every `graph.pbtxt` and `.meta` file.
 
@@ -14,8 +16,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cnn_mnist import shard_input
 from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
+from cnn_mnist.sharded import Order, Rows, ShardedSplit
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
@@ -25,7 +29,7 @@ IMAGES_AT_ONCE = 1024
 
 
 def train_input_fn(
-    split: Split,
+    split: Split | ShardedSplit,
     batch_size: int,
     seed: int,
     replicas: int = 1,
@@ -50,6 +54,9 @@ def train_input_fn(
     """
     if batch_size % replicas:
         raise ValueError(f"a batch of {batch_size} images cannot be parted among {replicas}")
+    if isinstance(split, ShardedSplit):
+        batches = functools.partial(shard_input.batches, split, batch_size, seed)
+        return _from_shards(batches, batch_size // replicas if replicas > 1 else 0, first_step)
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
     def batches_from_step(step: Any) -> tuple[Any, Any]:
@@ -60,22 +67,24 @@ def train_input_fn(
         return split.images[chosen], split.labels[chosen]
 
     def input_fn() -> Any:
-        first = first_step
-        if first is None:
-            # Read when the iterator is initialised, which is after a checkpoint was restored.
-            first = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-        steps = tf.data.Dataset.range(first, tf.int64.max, together)
+        steps = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
         return _loaded(steps, batches_from_step, axes=2).unbatch().prefetch(PREFETCHED_BATCHES)
 
     return input_fn
 
 
-def calls_input_fn(split: Split, batch_size: int, seed: int, calls: Calls) -> Callable[[], Any]:
+def calls_input_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int, calls: Calls
+) -> Callable[[], Any]:
     """The batches of `train_input_fn`, handed over together for all steps of a call.
 
     Returns:
       An `input_fn` for `Estimator.train`; images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
     """
+    if isinstance(split, ShardedSplit):
+        return _from_shards(
+            functools.partial(shard_input.calls_batches, split, batch_size, seed, calls)
+        )
 
     def batches_of_calls(first: Any) -> Iterator[tuple[dict[str, Any], Any]]:
         steps = itertools.chain([int(first)], calls.ends(int(first)))
@@ -89,15 +98,53 @@ def calls_input_fn(split: Split, batch_size: int, seed: int, calls: Calls) -> Ca
             yield {"x": split.images[chosen]}, split.labels[chosen]
 
     def input_fn() -> Any:
-        # Read when the iterator is initialised, which is after a checkpoint was restored.
-        first_step = tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
         images = tf.TensorSpec([None, None, 28, 28], tf.uint8)
         labels = tf.TensorSpec([None, None], tf.int32)
         return tf.data.Dataset.from_generator(
-            batches_of_calls, args=(first_step,), output_signature=({"x": images}, labels)
+            batches_of_calls, args=(_first_step(),), output_signature=({"x": images}, labels)
         ).prefetch(PREFETCHED_BATCHES)
 
     return input_fn
+
+
+def rows_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int
+) -> Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]:
+    """Parts of the batches of `train_input_fn`, for steps that are not known beforehand.
+
+    Returns:
+      A function of a step, the first row and the number of rows b, which gives these rows of the
+      step's batch: `uint8 [b, 28, 28]` and `int32 [b]`.
+    """
+    if isinstance(split, ShardedSplit):
+        return Rows(split, batch_size, seed)
+
+    indices = indices_fn(split, batch_size, seed)
+
+    def rows(step: int, first: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = indices(step, first, size)
+        return split.images[chosen], split.labels[chosen]
+
+    return rows
+
+
+def indices_fn(
+    split: Split | ShardedSplit, batch_size: int, seed: int
+) -> Callable[[int, int, int], np.ndarray]:
+    """The numbers, from 0 on, of the images that `rows_fn` gives: each comes once per epoch.
+
+    Returns:
+      A function of a step, the first row and the number of rows b, which gives `int64 [b]`.
+    """
+    if isinstance(split, ShardedSplit):
+        return Order(split, batch_size, seed).indices
+    size_of_all = len(split)
+
+    def indices(step: int, first: int, size: int) -> np.ndarray:
+        every = batch_indices(step, size=size_of_all, batch_size=batch_size, seed=seed)
+        return every[first : first + size]
+
+    return indices
 
 
 def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:
@@ -143,6 +190,33 @@ def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.nda
 def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     # The streams of NumPy's legacy generator are frozen for good (NEP 19).
     return np.random.RandomState([seed, epoch]).permutation(size)
+
+
+def _from_shards(
+    batches: Callable[[Any], Any], part_size: int = 0, first_step: int | None = None
+) -> Callable[[], Any]:
+    """The input function of the batches that `batches` gives for the first step.
+
+    They come in parts of `part_size` rows, one after the other, if that is not 0.
+    """
+
+    def input_fn() -> Any:
+        chosen = batches(_first_step(first_step))
+        if part_size:
+            chosen = chosen.unbatch().batch(part_size, drop_remainder=True)
+        return chosen.prefetch(PREFETCHED_BATCHES)
+
+    return input_fn
+
+
+def _first_step(given: int | None = None) -> Any:
+    """Where the input starts: at a given step, or at the global step: `int64`, a scalar.
+
+    The latter is read when the iterator is initialised, after a checkpoint was restored.
+    """
+    if given is not None:
+        return tf.constant(given, tf.int64)
+    return tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
 
 
 def _loaded(indices: Any, load: Callable[[Any], tuple[Any, Any]], axes: int) -> Any:

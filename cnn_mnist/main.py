@@ -47,8 +47,8 @@ flags.DEFINE_string("model_dir", "model_dir", "Folder of checkpoints, curves and
 flags.DEFINE_string(
     "data_dir",
     None,
-    "Folder with other images in MNIST's format: the four IDX files, plain or gzip, or mnist.npz. "
-    "Left out: the MNIST inside the package.",
+    "Folder with other images in MNIST's format: the four IDX files, plain or gzip, mnist.npz, or "
+    "TFRecord shards (python -m cnn_mnist.shards). Left out: the MNIST inside the package.",
 )
 flags.DEFINE_list(
     "class_names", list("0123456789"), "Ten names for the report, separated by commas."

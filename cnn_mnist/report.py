@@ -70,6 +70,8 @@ def write_data_figures(
 ) -> dict[str, bytes]:
     """Writes what the data look like: `examples.png` of the training images, and `labels.png`.
 
+    Of images in shards, the examples are from the beginning of the first shard.
+
     Args:
       class_names: of the K classes, in the order of the labels.
       folder: made if need be.
@@ -78,16 +80,19 @@ def write_data_figures(
       The PNG files by the figures' names, `examples` and `labels`, for `to_tensorboard`.
 
     Raises:
+      DatasetError: a shard is damaged.
       OSError: a file cannot be written.
     """
+    classes = len(class_names)
     counts = {
-        name: np.bincount(split.labels, minlength=len(class_names))
+        name: np.sum([np.bincount(p.labels, minlength=classes) for p in split.pieces()], axis=0)
         for name, split in vars(data).items()
         if len(split)
     }
+    shown = next(data.train.pieces())
     pictures = _pngs(
         {
-            "examples": figures.examples(data.train.images, data.train.labels, class_names),
+            "examples": figures.examples(shown.images, shown.labels, class_names),
             "labels": figures.label_distribution(counts, class_names),
         }
     )

@@ -21,6 +21,7 @@ import numpy as np
 from cnn_mnist.errors import InputError
 
 IMAGE_SHAPE = (28, 28)
+NUM_CLASSES = 10
 READING_ORDER = ("y_train", "x_train", "y_test", "x_test")  # images after their labels
 MAX_EXAMPLES = 1_000_000  # in a file; the largest set of this form, EMNIST, has 814,255 in all
 PIECE = 1 << 16  # bytes a read; fits the cache: larger and smaller pieces unpack more slowly
@@ -30,6 +31,22 @@ READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, 
 
 class DatasetError(InputError):
     """One line: the file, the byte offset, what was expected, what was found, what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples in a fixed order; both arrays are read-only."""
+
+    images: np.ndarray  # uint8 [N, 28, 28]
+    labels: np.ndarray  # int32 [N], 0 to 9
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+    def pieces(self) -> Iterator[Split]:
+        """All examples, as many at a time as memory is meant to hold: here at once."""
+        yield self
 
 
 @dataclass(frozen=True)

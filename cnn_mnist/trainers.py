@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from cnn_mnist import estimator, hooks, notice, parts
 from cnn_mnist.asynchronous import Asynchronous
-from cnn_mnist.dataset import Split
-from cnn_mnist.input_fns import batch_indices
+from cnn_mnist.dataset import DatasetError, Split
+from cnn_mnist.input_fns import indices_fn, rows_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.saver import Saver
+from cnn_mnist.sharded import ShardedSplit
 from cnn_mnist.synchronous import Synchronous
 from cnn_mnist.tf_config import Cluster
 
@@ -38,7 +39,7 @@ class Trainer:
         cluster: Cluster,
         strategy: str,
         recipe: Recipe,
-        split: Split,
+        split: Split | ShardedSplit,
         model_dir: str,
         index_log: IO[str] | None = None,
     ) -> None:
@@ -68,13 +69,16 @@ class Trainer:
             self.steps = Asynchronous(recipe.batch_size, recipe.steps)
         part = self.steps.part
         parts.set_part(part)
+        rows_of = rows_fn(self._split, recipe.batch_size, recipe.seed)
+        indices_of = indices_fn(self._split, recipe.batch_size, recipe.seed)
 
         def rows(step: Any) -> tuple[Any, Any]:
-            indices = batch_indices(
-                int(step), size=len(self._split), batch_size=recipe.batch_size, seed=recipe.seed
-            )[part.first : part.first + part.size]
-            self._log(int(step), indices)
-            return self._split.images[indices], self._split.labels[indices]
+            if self._index_log:
+                self._log(int(step), indices_of(int(step), part.first, part.size))
+            try:
+                return rows_of(int(step), part.first, part.size)
+            except DatasetError:  # raised here, it would reach the others' screens as a traceback
+                return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
 
         images, labels = tf.numpy_function(rows, [part.step], (tf.uint8, tf.int32))
         images = tf.ensure_shape(images, [part.size, 28, 28])

@@ -17,6 +17,7 @@ from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.record import Record
 from cnn_mnist.saver import Saver
+from cnn_mnist.shard_input import naming_shard
 from cnn_mnist.validation import ValidationHook
 
 
@@ -176,6 +177,7 @@ def train(
       NonFiniteError: NaN or infinity turned up.
       SaveError: a checkpoint cannot be written.
       CurvesError: the curves cannot be written.
+      ShardError: training images in shards were lost or damaged.
     """
     recipe, model_dir, config = record.recipe, classifier.model_dir, classifier.config
     calls = Calls(
@@ -220,6 +222,7 @@ def train(
         # Or else it asks for the step after every step, in a run of the session of its own.
         saving._set_steps_per_run(steps_per_call)
         session_hooks.append(saving)
-        classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
+        with naming_shard(data.train):
+            classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
         events.flush(model_dir)
     return stop.received

@@ -42,8 +42,9 @@ def idx(count: int, seed: int, folder: Path) -> Tally:
 def read(folder: str) -> str:
     """What `load` makes of a folder, as a digest."""
     data = dataset.load(folder, VALIDATION_SIZE)
-    images = np.concatenate([data.validation.images, data.train.images])
-    labels = np.concatenate([data.validation.labels, data.train.labels])
+    train = dataset.in_memory(data.train)
+    images = np.concatenate([data.validation.images, train.images])
+    labels = np.concatenate([data.validation.labels, train.labels])
     return digest(
         dict(zip(KEYS, (images, labels, data.test.images, data.test.labels), strict=True))
     )

@@ -272,11 +272,12 @@ def load_tensorflow() -> None:
 def small_data(folder: Path) -> Path:
     """Writes real images for short runs, 37 + 130 for training and 67 for the test."""
     whole = dataset.load()
+    train = dataset.in_memory(whole.train)
     folder.mkdir()
     np.savez(
         folder / "mnist.npz",
-        x_train=whole.train.images[:167],
-        y_train=whole.train.labels[:167].astype(np.uint8),
+        x_train=train.images[:167],
+        y_train=train.labels[:167].astype(np.uint8),
         x_test=whole.test.images[:67],
         y_test=whole.test.labels[:67].astype(np.uint8),
     )

@@ -157,7 +157,8 @@ def test_folder_missing_or_not_a_folder(tmp_path):
 def test_files_missing(tmp_path):
     message = failure(load, tmp_path)
     names = f"{TRAIN_X}, {TRAIN_Y}, {TEST_X}, {TEST_Y}"
-    assert f"expected the four IDX files or mnist.npz, found no {names} (plain" in message
+    wanted = "the four IDX files, mnist.npz or shards.json"
+    assert f"expected {wanted}, found no {names} (plain" in message
     for name in FILES.values():
         write_idx(tmp_path)
         (tmp_path / name).unlink()

@@ -6,7 +6,14 @@ import tensorflow as tf
 
 from cnn_mnist.calls import Calls
 from cnn_mnist.dataset import Split
-from cnn_mnist.input_fns import batch_indices, calls_input_fn, eval_input_fn, train_input_fn
+from cnn_mnist.input_fns import (
+    batch_indices,
+    calls_input_fn,
+    eval_input_fn,
+    indices_fn,
+    rows_fn,
+    train_input_fn,
+)
 
 
 def first_batches(input_fn, count, global_step=0):
@@ -120,6 +127,20 @@ class TestCallsInput:
         with tf.Graph().as_default() as graph:
             calls_input_fn(numbered(530), batch_size=17, seed=6, calls=Calls(longest=3))()
             assert len(graph.as_graph_def().SerializeToString()) < 20_000
+
+
+class TestRows:
+    def test_parts_of_batches(self):
+        split = numbered(31)
+        rows, indices = rows_fn(split, 7, seed=6), indices_fn(split, 7, seed=6)
+        for step in (0, 4, 900, 3):
+            expected = batch_indices(step, size=31, batch_size=7, seed=6)
+            for first, size in ((0, 7), (2, 3), (6, 1), (5, 0)):
+                chosen = expected[first : first + size]
+                images, labels = rows(step, first, size)
+                np.testing.assert_array_equal(numbers(images), chosen)
+                np.testing.assert_array_equal(labels, chosen % 10)
+                np.testing.assert_array_equal(indices(step, first, size), chosen)
 
 
 class TestEvalInput:

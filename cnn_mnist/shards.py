@@ -1,0 +1,172 @@
+"""Writes a data set as TFRecord shards, for data that fit neither into memory nor onto one disk.
+
+python -m cnn_mnist.shards --output_dir=FOLDER --shards=16 [--data_dir=...]
+python -m cnn_mnist.shards --check=FOLDER
+
+The first makes `train-00000-of-00016.tfrecord` and so on, `test-00000-of-00016.tfrecord` and so on,
+and `shards.json` (see `tfrecord.py` and `shard_list.py` for what is in them). The folder appears
+whole or not at all. `python -m cnn_mnist.main --data_dir=FOLDER` trains on it.
+
+Records are dealt to the shards round robin, not in blocks: a batch is drawn from one shard, which
+should therefore be a sample of the whole, also where the images come sorted.
+
+To spread shards over several disks, move them, and leave symbolic links in their place or change
+"file" in `shards.json` to where they are now. A run that was begun before goes on: it knows the
+shards by their content.
+
+A shard is read whole, and the next one while it is trained on, which is then put in order: make as
+many as let four of them fit into memory. Shards of other programs work too, if they are listed in a
+`shards.json` and hold the same features.
+
+Training finds what is missing or of another size before it begins, and damage when it comes upon
+it, by the checksums of the TFRecord format; the sha256 in `shards.json` tells a run which data it
+is trained on. The second command reads everything and compares the sha256, too.
+"""
+
+import argparse
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from rich.progress import track
+
+from cnn_mnist import console, dataset, files, shard_list, tfrecord, usage
+from cnn_mnist.dataset import DatasetError
+from cnn_mnist.errors import InputError
+from cnn_mnist.shard_list import Shard
+from cnn_mnist.signals import ending_program, leave
+from cnn_mnist.sources import Split, shown
+from cnn_mnist.usage import UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command `argv`, by default that of the process, and returns its exit code.
+
+    0: done. 1: failed while writing. 2: a wrong flag, file or folder, or a damaged shard. 143 and
+    130: ended by SIGTERM or Ctrl-C.
+    """
+    try:
+        with ending_program():
+            options = _parser().parse_args(argv)
+            console.tame_environment()
+            return _write(options) if options.check is None else check(options.check)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except SystemExit as ended:  # `--help`, SIGTERM
+        return int(ended.code or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
+    """Writes training and test images as shards, in a new or empty folder.
+
+    Args:
+      output_dir: the folder; it appears whole or not at all.
+      shards: how many to write of either; of the test images at most as many as there are.
+      train: all training images, in their order.
+      test: the test images.
+
+    Raises:
+      InputError: the folder is not empty, or there are fewer images than shards.
+      OSError: it cannot be written.
+    """
+    most = min(len(train), shard_list.MAX_SHARDS)
+    if not 1 <= shards <= most:
+        raise UsageError(f"--shards={shards}: expected 1 to {most}; give a value in between")
+    splits = {"train": (train, shards), "test": (test, min(shards, len(test)))}
+    work = [(name, split, i, n) for name, (split, n) in splits.items() for i in range(n)]
+    written: dict[str, list[Shard]] = {name: [] for name in splits}
+    with files.whole_folder(output_dir, "output_dir") as folder:
+        folder.mkdir()
+        screen = console.stderr_console()
+        hidden = not screen.is_terminal
+        for name, split, i, n in track(work, "writing", console=screen, disable=hidden):
+            path = folder / f"{name}-{i:05}-of-{n:05}.tfrecord"
+            written[name].append(_write_shard(path, split.images[i::n], split.labels[i::n]))
+        shard_list.write(folder, **written)
+        files.sync(folder / shard_list.FILE)
+        files.sync(folder)
+
+
+def check(folder: str) -> int:
+    """Reads all shards of a folder whole, and tells of each that is missing or damaged.
+
+    Returns:
+      The exit code: 0, or 2 if there is such a one.
+
+    Raises:
+      InputError: there is no such folder, or its `shards.json` cannot be used.
+    """
+    if not Path(folder or os.devnull).is_dir():
+        raise UsageError(f"--check={usage.shown(folder)}: expected a folder of shards, found none")
+    shards = shard_list.read_list(Path(folder))
+    every = (*shards.train, *shards.test)
+    screen = console.stderr_console()
+    faults = 0
+    for shard in track(every, "checking", console=screen, disable=not screen.is_terminal):
+        try:
+            shard_list.check(shard)
+        except DatasetError as error:
+            screen.print(f"error: {error}", markup=False)
+            faults += 1
+    images = sum(shard.records for shard in every)
+    print(f"checked {len(every):,} shards, {images:,} images: {faults:,} shards are damaged")
+    return 2 if faults else 0
+
+
+def _write(options: argparse.Namespace) -> int:
+    usage.check_folder("output_dir", options.output_dir, writable=True)
+    files.check_free(options.output_dir, "output_dir")
+    data = dataset.load(options.data_dir, validation_size=0)
+    train = dataset.in_memory(data.train)
+    write(options.output_dir, options.shards, train, data.test)
+    folder = shown(Path(options.output_dir))
+    print(f"wrote {len(train):,} training and {len(data.test):,} test images: {folder}")
+    return 0
+
+
+def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
+    content = tfrecord.encode(images, labels).tobytes()
+    with files.naming(path):
+        path.write_bytes(content)
+    files.sync(path)
+    return Shard(path, len(labels), len(content), hashlib.sha256(content).hexdigest())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(usage.one_line(f"{message}; see --help"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m cnn_mnist.shards",
+        description="Writes a data set as TFRecord shards, or checks such shards.",
+        allow_abbrev=False,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--output_dir", help="The folder to make.")
+    what.add_argument("--check", metavar="FOLDER", help="A folder of shards to read whole.")
+    parser.add_argument("--shards", type=int, default=16, help="How many to write.")
+    parser.add_argument(
+        "--data_dir", help="Folder with the images to write. Left out: the MNIST of the package."
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    leave(main())
