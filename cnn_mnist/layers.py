@@ -105,11 +105,12 @@ def unit_columns(images: Any) -> Any:
 def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """Sets a share `rate` of the activations to zero and scales the others by `1 / (1 - rate)`.
 
-    Acts in training alone. The mask is a function of (seed, global step).
+    Acts in training alone. The mask is a function of (seed, variable scope, global step).
     """
     if not training or rate == 0:
         return net
-    key = key_of_step(seed, "dropout")
+    scope = tf.compat.v1.get_variable_scope().name  # of a column; otherwise ""
+    key = key_of_step(seed, f"{scope}/dropout" if scope else "dropout")
     # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
     wide = tf.cast(net, tf.float32)
     dropped = tf.nn.experimental.stateless_dropout(wide, rate, seed=key, rng_alg="philox")
