@@ -143,14 +143,14 @@ RECIPES = {
     ),
     # Twenty epochs of moved images, for the fewest mistakes.
     "accurate": Recipe(
-        network="deep_cnn",
+        network="committee",
         optimizer="momentum",
         learning_rate=0.1,
         learning_rate_schedule="one_cycle",
         batch_size=128,
         steps=8_600,
         dropout_rate=0.5,
-        augment="shift_and_rotation",
+        augment="affine",
         average_decay=0.999,
         eval_every_steps=1_720,
         precision=processor.precision(),
