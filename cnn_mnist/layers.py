@@ -107,11 +107,12 @@ def unit_columns(images: Any) -> Any:
 def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """Sets a share `rate` of the activations to zero and scales the others by `1 / (1 - rate)`.
 
-    Acts in training alone. The mask is a function of (seed, step).
+    Acts in training alone. The mask is a function of (seed, variable scope, step).
     """
     if not training or rate == 0:
         return net
-    key = key_of_step(seed, "dropout")
+    scope = tf.compat.v1.get_variable_scope().name  # of a column; otherwise ""
+    key = key_of_step(seed, f"{scope}/dropout" if scope else "dropout")
 
     def mask(shape: Any, dtype: Any) -> Any:
         def draw(rows: Any) -> Any:

@@ -104,7 +104,10 @@ flags.DEFINE_string(
 
 # Fields of the recipe; each flag that is given replaces the recipe's own value.
 flags.DEFINE_enum(
-    "network", None, sorted({recipe.network for recipe in RECIPES.values()}), "Which network."
+    "network",
+    None,
+    sorted({"deep_cnn", *(recipe.network for recipe in RECIPES.values())}),
+    "Which network.",
 )
 flags.DEFINE_enum("optimizer", None, OPTIMIZERS, "Gradient descent, with momentum 0.9, or Adam.")
 flags.DEFINE_integer("steps", None, "Training steps in total, over all runs.")

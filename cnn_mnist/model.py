@@ -1,6 +1,6 @@
 """The model function: one forward pass, three returns.
 
-Shapes are written with these axes: B batch, K classes.
+Shapes are written with these axes: B batch, K classes, M columns of a committee.
 """
 
 from collections.abc import Callable
@@ -21,16 +21,18 @@ UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
-def minimized(descent: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
+def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
     """The op that takes one training step, and `step` forward by 1.
 
     Args:
       descent: an optimizer of `tf.compat.v1.train`.
-      loss: a scalar.
+      objective: what it makes smaller: a scalar.
+      loss: what is shown: a scalar.
       step: the global step.
+      recipe: whether the weights are averaged.
     """
     with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
-        return averaged(descent.minimize(loss, step), recipe, step)
+        return averaged(descent.minimize(objective, step), recipe, step)
 
 
 def cnn_model_fn(
@@ -38,7 +40,7 @@ def cnn_model_fn(
     labels: Any,
     mode: str,
     params: dict[str, Any] | None = None,
-    minimize: Callable[[Any, Any, Any, Recipe], Any] = minimized,
+    minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
 ) -> Any:
     """The model function of an Estimator: builds one mode's graph.
 
@@ -52,8 +54,10 @@ def cnn_model_fn(
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
-      from the op named `softmax_tensor`. TRAIN: the same, the loss, a scalar, and the op that takes
-      one step of the optimizer. EVAL: the loss, and the metrics `accuracy` and `average_loss`.
+      from the op named `softmax_tensor`; a committee's are the mean of its columns'. TRAIN: the
+      same, the loss, a scalar, and the op that takes one step of the optimizer; a committee's loss
+      is the mean of its columns' own. EVAL: the loss of the probabilities, and the metrics
+      `accuracy` and `average_loss`.
 
     Raises:
       TypeError: images of another dtype.
@@ -69,13 +73,14 @@ def cnn_model_fn(
     images = scaled_images(features["x"])
     if training:
         images = augmented(images, recipe.augment, seed=recipe.seed)
-    logits = NETWORKS[recipe.network](
+    columns = NETWORKS[recipe.network](
         tf.cast(images, recipe.precision),
         training=training,
         dropout_rate=recipe.dropout_rate,
         seed=recipe.seed,
-    )  # [B, K]
-    logits = tf.cast(logits, tf.float32)
+    )  # [B, K], or [M, B, K]
+    columns = tf.cast(columns, tf.float32)
+    logits = voted(columns)  # [B, K]
     predictions = {
         "classes": tf.argmax(logits, axis=1),
         "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
@@ -83,13 +88,13 @@ def cnn_model_fn(
     if mode == estimator.ModeKeys.PREDICT:
         return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)  # [B]
+    losses = cross_entropies(labels, columns if training else logits)  # [B], or [M, B]
     loss = tf.reduce_mean(losses)
     if training:
         summarize_accuracy(labels, predictions["classes"])
         step = tf.compat.v1.train.get_or_create_global_step()
         descent = optimizer(recipe, learning_rate(recipe, step))
-        train_op = minimize(descent, loss, step, recipe)
+        train_op = minimize(descent, summed(losses, loss), loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
     metrics = {
@@ -101,6 +106,40 @@ def cnn_model_fn(
     return estimator.EstimatorSpec(
         mode, loss=loss, eval_metric_ops=metrics, scaffold=scaffold(recipe)
     )
+
+
+def voted(columns: Any) -> Any:
+    """Logits `[B, K]` whose softmax is the mean of the columns' probabilities.
+
+    Args:
+      columns: logits `[M, B, K]`, or `[B, K]` of a single network, which stay as they are.
+    """
+    if columns.shape.rank == 2:
+        return columns
+    # The logarithm of the sum of the probabilities; softmax makes the mean of it.
+    return tf.reduce_logsumexp(tf.nn.log_softmax(columns), axis=0)
+
+
+def cross_entropies(labels: Any, logits: Any) -> Any:
+    """The loss of each image, `[B]` for logits `[B, K]`, and `[M, B]` for `[M, B, K]`."""
+    if logits.shape.rank == 3:
+        labels = tf.broadcast_to(labels, tf.shape(logits)[:2])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def summed(losses: Any, loss: Any) -> Any:
+    """What the optimizer is to lower: the sum of the columns' losses, a scalar.
+
+    Of the sum each column gets the gradient of its own loss, and so learns as fast as it would
+    alone; of the mean only a share.
+
+    Args:
+      losses: of each image, `[M, B]`, or `[B]` of a single network.
+      loss: their mean.
+    """
+    if losses.shape.rank == 1:
+        return loss
+    return tf.reduce_sum(tf.reduce_mean(losses, axis=1))
 
 
 def summarize_accuracy(labels: Any, classes: Any) -> None:

@@ -7,10 +7,11 @@ Every network takes
 - `dropout_rate`: share of the last hidden layer's activations that dropout sets to zero;
 - `seed`: of the initial weights and the dropout masks;
 
-and returns logits, `[B, K]`, of the same dtype. What a network does to its images first is part of
-it, so that training, evaluation and serving cannot disagree.
+and returns logits, `[B, K]`, of the same dtype, or those of a committee's columns, `[M, B, K]`.
+What a network does to its images first is part of it, so that training, evaluation and serving
+cannot disagree.
 
-Shapes are written with these axes: B batch, H height, W width, C channels, K classes.
+Shapes are written with these axes: B batch, H height, W width, C channels, K classes, M columns.
 """
 
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from cnn_mnist.layers import (
     unit_columns,
     variance_scaling,
 )
+
+COLUMNS = 2  # of the committee
 
 
 def cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
@@ -71,17 +74,21 @@ def small_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) ->
 
 def deep_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     """Two pairs of normalized 3x3 convolutions, in the manner of VGG: 330,346 parameters."""
+    return _deep(images, (32, 64), training, dropout_rate, seed)
 
-    def conv(net: Any, index: int, filters: int) -> Any:
-        start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
-        net = conv2d(net, _numbered("conv2d", index), filters=filters, kernel_size=3, **start)
-        return batch_norm(net, _numbered("batch_normalization", index), training=training)
 
-    net = tf.nn.relu(conv(images, 0, 32))  # [B, 26, 26, 32]
-    net = max_pool_relu(conv(net, 1, 32), "max_pool")  # [B, 24, 24, 32] -> [B, 12, 12, 32]
-    net = tf.nn.relu(conv(net, 2, 64))  # [B, 10, 10, 64]
-    net = max_pool_relu(conv(net, 3, 64), "max_pool_1")  # [B, 8, 8, 64] -> [B, 4, 4, 64]
-    return _head(flatten(net), 256, training, dropout_rate, seed)
+def committee(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Columns that learn side by side, 542,490 parameters each; their probabilities are averaged.
+
+    "Multi-column deep neural networks for image classification" (Ciresan, Meier and Schmidhuber,
+    2012). Each column is `deep_cnn` with half as many filters again, and has initial weights and
+    dropout masks of its own.
+    """
+    columns = []
+    for index in range(COLUMNS):
+        with tf.compat.v1.variable_scope(f"column_{index}"):
+            columns.append(_deep(images, (48, 96), training, dropout_rate, seed))
+    return tf.stack(columns)  # [M, B, K]
 
 
 def keras_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
@@ -99,9 +106,28 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "tfjs": tfjs,
     "small_cnn": small_cnn,
     "deep_cnn": deep_cnn,
+    "committee": committee,
     "keras_mlp": keras_mlp,
     "core_mlp": core_mlp,
 }
+
+
+def _deep(
+    images: Any, filters: tuple[int, int], training: bool, dropout_rate: float, seed: int
+) -> Any:
+    """Two pairs of normalized convolutions, the first and the second with so many filters."""
+    first, second = filters
+
+    def conv(net: Any, index: int, filters: int) -> Any:
+        start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
+        net = conv2d(net, _numbered("conv2d", index), filters=filters, kernel_size=3, **start)
+        return batch_norm(net, _numbered("batch_normalization", index), training=training)
+
+    net = tf.nn.relu(conv(images, 0, first))  # [B, 26, 26, first]
+    net = max_pool_relu(conv(net, 1, first), "max_pool")  # [B, 24, 24, first] -> [B, 12, 12, first]
+    net = tf.nn.relu(conv(net, 2, second))  # [B, 10, 10, second]
+    net = max_pool_relu(conv(net, 3, second), "max_pool_1")  # [B, 8, 8, _] -> [B, 4, 4, second]
+    return _head(flatten(net), 256, training, dropout_rate, seed)
 
 
 def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:

@@ -8,7 +8,7 @@ from cnn_mnist.errors import InputError
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 SCHEDULES = ("constant", "cosine", "one_cycle")
-AUGMENTS = ("none", "shift", "rotation", "shift_and_rotation")
+AUGMENTS = ("none", "shift", "rotation", "shift_and_rotation", "affine")
 PRECISIONS = ("float32", "bfloat16")
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of 32 bits
 LARGEST_BATCH = 65_536  # images; the first layer of `cnn` then takes 6 GB
@@ -143,14 +143,14 @@ RECIPES = {
     ),
     # Twenty epochs of moved images, for the fewest mistakes.
     "accurate": Recipe(
-        network="deep_cnn",
+        network="committee",
         optimizer="momentum",
         learning_rate=0.1,
         learning_rate_schedule="one_cycle",
         batch_size=128,
         steps=8_600,
         dropout_rate=0.5,
-        augment="shift_and_rotation",
+        augment="affine",
         average_decay=0.999,
         eval_every_steps=1_720,
         precision=processor.precision(),

@@ -56,9 +56,9 @@ class Synchronous:
         step = tf.bitwise.bitwise_and(self._stamp, 2**STEP_BITS - 1)
         self.part = Part(step, first, end - first, batch_size)
 
-    def minimize(self, descent: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
+    def minimize(self, descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
         """The op that takes the trainer's share in a training step; as `model.minimized`."""
-        gradients, variables = zip(*descent.compute_gradients(loss), strict=True)
+        gradients, variables = zip(*descent.compute_gradients(objective), strict=True)
         parts = {v.op.name: (v.device, g) for v, g in zip(variables, gradients, strict=True)}
         parts["loss"] = (FIRST_SERVER, loss)
         if self._rank:

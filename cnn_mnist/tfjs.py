@@ -20,6 +20,7 @@ from cnn_mnist.dataset import IMAGE_SHAPE
 from cnn_mnist.errors import InputError
 from cnn_mnist.files import whole_folder, write_files
 from cnn_mnist.layers import NORM_DECAY, NORM_EPSILON
+from cnn_mnist.networks import COLUMNS
 from cnn_mnist.recipes import Recipe, name_of
 
 MODEL = "model.json"
@@ -42,6 +43,7 @@ class Layer:
       config: what its class wants to know, but for sizes, which are those of its weights.
       variables: the names of its weights that are variables, in the order of its class.
       constants: its weights that are none, `float32`; training leaves them as they are.
+      inputs: the names of the layers whose outputs it takes, where that is not the one before it.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class Layer:
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     variables: tuple[str, ...] = ()
     constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 def conv2d(padding: str = "valid", activation: str = "linear") -> Layer:
@@ -78,6 +81,7 @@ BATCH_NORM = Layer(
 RELU = Layer("Activation", "relu", {"activation": "relu"})
 MAX_POOL = Layer("MaxPooling2D", "max_pool", {"pool_size": [2, 2], "strides": [2, 2]})
 FLATTEN = Layer("Flatten", "flatten")
+IMAGES = Layer("InputLayer", "images", {"sparse": False})
 
 # `layers.unit_columns`. Beside each pixel x is put its mirror image -x. A column, over its rows and
 # these two channels, then has the mean 0 and the variance |x|^2 / H. Brought to the variance 1 / H
@@ -107,6 +111,13 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
     dropout = Layer("Dropout", "dropout", {"rate": dropout_rate})
     head = [FLATTEN, dense("relu"), dropout, dense("softmax")]
     mlp = [FLATTEN, dense("relu"), dense("relu"), dropout, dense("softmax")]
+    deep = [
+        *(conv2d(), BATCH_NORM, RELU),
+        *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
+        *(conv2d(), BATCH_NORM, RELU),
+        *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
+        *head,
+    ]
     networks = {
         "cnn": [
             *(conv2d("same"), MAX_POOL, RELU),
@@ -124,13 +135,8 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
             *(conv2d(), MAX_POOL, RELU),
             *head,
         ],
-        "deep_cnn": [
-            *(conv2d(), BATCH_NORM, RELU),
-            *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
-            *(conv2d(), BATCH_NORM, RELU),
-            *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
-            *head,
-        ],
+        "deep_cnn": deep,
+        "committee": _side_by_side(_numbered(deep), COLUMNS),
         "keras_mlp": [*UNIT_COLUMNS, *mlp],
         "core_mlp": mlp,
     }
@@ -206,7 +212,8 @@ def weights_of(
 def topology(
     network: str, layers: Sequence[Layer], weights: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """The layers as Keras writes them into JSON."""
+    """The layers as Keras writes them into JSON: one after the other, or as a graph."""
+    graph = any(layer.inputs for layer in layers)
     described: list[dict[str, Any]] = []
     for layer in layers:
         config = {"name": layer.name, "trainable": not layer.constants, **layer.config}
@@ -217,7 +224,29 @@ def topology(
             sizes = {"filters": outputs, "kernel_size": field} if field else {"units": outputs}
             config |= sizes
         described.append({"class_name": layer.kind, "config": config})
-    return {"class_name": "Sequential", "config": {"name": network, "layers": described}}
+        if graph:
+            nodes = [[[name, 0, 0, {}] for name in layer.inputs]] if layer.inputs else []
+            described[-1] |= {"name": layer.name, "inbound_nodes": nodes}
+    if not graph:
+        return {"class_name": "Sequential", "config": {"name": network, "layers": described}}
+    ends = {
+        "input_layers": [[layers[0].name, 0, 0]],
+        "output_layers": [[layers[-1].name, 0, 0]],
+    }
+    return {"class_name": "Functional", "config": {"name": network, "layers": described, **ends}}
+
+
+def _side_by_side(column: Sequence[Layer], count: int) -> list[Layer]:
+    """Columns of the same layers, each with names of its own, and the mean of their outputs."""
+    result, ends = [IMAGES], []
+    for index in range(count):
+        before = IMAGES.name
+        for layer in column:
+            name = f"column_{index}/{layer.name}"
+            result.append(dataclasses.replace(layer, name=name, inputs=(before,)))
+            before = name
+        ends.append(before)
+    return [*result, Layer("Average", "average", inputs=tuple(ends))]
 
 
 def _numbered(layers: Sequence[Layer]) -> list[Layer]:

@@ -22,11 +22,11 @@ def run(images, kind, *, seed=3, step=0):
         return session.run(result)
 
 
-def warped(images, angle=0.0, right=0.0, down=0.0):
+def warped(images, angle=0.0, right=0.0, down=0.0, steps=(1.0, 1.0)):
     """All images warped alike."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         amounts = [tf.fill([len(images)], float(a)) for a in (angle, right, down)]
-        transforms = augment.about_the_middle(*amounts, *images.shape[1:3])
+        transforms = augment.about_the_middle(*amounts, *images.shape[1:3], *steps)
         return session.run(augment.warp(tf.constant(images), transforms))
 
 
@@ -44,6 +44,23 @@ def test_a_quarter_turn_is_against_the_clock(images):
 def test_half_a_pixel_is_the_mean_of_two(images):
     expected = (images[:, :, 1:] + images[:, :, :-1]) / 2
     np.testing.assert_allclose(warped(images, right=0.5)[:, :, 1:], expected, atol=1e-6)
+
+
+def test_a_zoom_scales_about_the_middle_each_direction_by_itself():
+    squares = np.zeros((3, 28, 28, 1), np.float32)
+    squares[:, 9:19, 9:19] = 1
+    expected = np.zeros_like(squares)
+    expected[:, 4:24, 9:19] = 1
+    # Half a pixel on either side of an edge mixes ink and paper.
+    zoomed = warped(squares, steps=(1.0, 0.5))
+    assert np.abs(zoomed - expected).max() <= 0.25 + 1e-6
+    assert (
+        zoomed[0, :, 14, 0].tolist() == [0] * 3 + [0.25, 0.75] + [1] * 18 + [0.75, 0.25] + [0] * 3
+    )
+    assert zoomed[0, 14, :, 0].tolist() == [0] * 9 + [1] * 10 + [0] * 9
+    # Zoomed along the image's own directions after the turn, and shifted after both.
+    turned = warped(squares, angle=math.pi / 2, right=2, steps=(1.0, 0.5))
+    np.testing.assert_allclose(turned[:, :, 2:], zoomed[:, :, :-2], atol=1e-5)
 
 
 def test_none_changes_nothing(images):
@@ -82,3 +99,38 @@ def test_each_image_moves_by_an_amount_of_its_own_and_not_too_far(images):
     angles = np.degrees(np.arctan2(-down, right) - math.atan2(-0.5, 6.5))
     assert np.abs(angles).max() <= augment.ROTATION + 1.5  # a dot's own middle is blurred
     assert angles.std() == pytest.approx(augment.ROTATION / math.sqrt(3), rel=0.15)
+
+
+def test_affine_shifts_turns_and_zooms_each_image_by_amounts_of_its_own():
+    """The amounts, as they are told by what becomes of a drawn square and of a dot."""
+    squares, dots = np.zeros((2, 400, 28, 28, 1), np.float32)
+    squares[:, 8:20, 8:20] = 1  # as wide in any direction, whichever way it is turned
+    dots[:, 13:15, 19:21] = 1  # 6 to the right of the middle
+    rows, columns = np.arange(28)[:, None] - 13.5, np.arange(28)[None] - 13.5
+
+    def middle(moved):
+        weight = moved.sum((1, 2))
+        return (moved * columns).sum((1, 2)) / weight, (moved * rows).sum((1, 2)) / weight
+
+    square, dot = run(squares, "affine")[..., 0], run(dots, "affine")[..., 0]
+    right, down = middle(square)
+    weight = square.sum((1, 2))
+    variance = (12**2 - 1) / 12 + 1 / 6  # of its pixels, and of what reading between them blurs
+    apart = columns - right[:, None, None], rows - down[:, None, None]
+    spread = [(square * each**2).sum((1, 2)) / weight for each in apart]
+    wide, high = (np.sqrt(each / variance) for each in spread)
+    across, along = middle(dot)
+    angles = np.degrees(-np.arctan2((along - down) / high, (across - right) / wide))
+    amounts = {
+        "right": (right, 0, augment.AFFINE_SHIFT, 0.1),
+        "down": (down, 0, augment.AFFINE_SHIFT, 0.1),
+        "angle": (angles, 0, augment.ROTATION, 1.5),
+        "step right": (1 / wide, 1, augment.ZOOM, 0.015),
+        "step down": (1 / high, 1, augment.ZOOM, 0.015),
+    }
+    for name, (found, center, limit, tolerance) in amounts.items():
+        assert np.abs(found - center).max() <= limit + tolerance, name
+        assert found.mean() == pytest.approx(center, abs=0.1 * limit + tolerance), name
+        assert found.std() == pytest.approx(limit / math.sqrt(3), rel=0.15), name
+    each = np.corrcoef([found for found, *_ in amounts.values()])
+    assert np.abs(each - np.eye(5)).max() < 0.2

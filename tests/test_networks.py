@@ -5,9 +5,49 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import layers
-from cnn_mnist.networks import NETWORKS
+from cnn_mnist.main import FLAGS
+from cnn_mnist.networks import COLUMNS, NETWORKS
 
 BATCH = 7  # unlike every other size of the networks
+
+
+def deep(first, second):
+    """The variables of the deep network with so many filters."""
+    return {
+        "conv2d/kernel": (3, 3, 1, first),
+        "conv2d/bias": (first,),
+        "conv2d_1/kernel": (3, 3, first, first),
+        "conv2d_1/bias": (first,),
+        "conv2d_2/kernel": (3, 3, first, second),
+        "conv2d_2/bias": (second,),
+        "conv2d_3/kernel": (3, 3, second, second),
+        "conv2d_3/bias": (second,),
+        **{
+            f"batch_normalization{number}/{part}": (channels,)
+            for number, channels in (("", first), ("_1", first), ("_2", second), ("_3", second))
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        },
+        "dense/kernel": (16 * second, 256),
+        "dense/bias": (256,),
+        "dense_1/kernel": (256, 10),
+        "dense_1/bias": (10,),
+    }
+
+
+def deep_outputs(first, second):
+    """The shapes of its layers' outputs."""
+    return [
+        *[(26, 26, first)] * 2,
+        *[(24, 24, first)] * 2,
+        (12, 12, first),
+        *[(10, 10, second)] * 2,
+        *[(8, 8, second)] * 2,
+        (4, 4, second),
+        (16 * second,),
+        (256,),
+        (10,),
+    ]
+
 
 VARIABLES = {
     "cnn": {
@@ -40,24 +80,11 @@ VARIABLES = {
         "dense_1/kernel": (128, 10),
         "dense_1/bias": (10,),
     },
-    "deep_cnn": {
-        "conv2d/kernel": (3, 3, 1, 32),
-        "conv2d/bias": (32,),
-        "conv2d_1/kernel": (3, 3, 32, 32),
-        "conv2d_1/bias": (32,),
-        "conv2d_2/kernel": (3, 3, 32, 64),
-        "conv2d_2/bias": (64,),
-        "conv2d_3/kernel": (3, 3, 64, 64),
-        "conv2d_3/bias": (64,),
-        **{
-            f"batch_normalization{number}/{part}": (channels,)
-            for number, channels in (("", 32), ("_1", 32), ("_2", 64), ("_3", 64))
-            for part in ("gamma", "beta", "moving_mean", "moving_variance")
-        },
-        "dense/kernel": (1024, 256),
-        "dense/bias": (256,),
-        "dense_1/kernel": (256, 10),
-        "dense_1/bias": (10,),
+    "deep_cnn": deep(32, 64),
+    "committee": {
+        f"column_{column}/{name}": shape
+        for column in range(COLUMNS)
+        for name, shape in deep(48, 96).items()
     },
     "keras_mlp": {
         "dense/kernel": (784, 128),
@@ -81,6 +108,7 @@ PARAMETERS = {
     "tfjs": 5_994,
     "small_cnn": 81_258,
     "deep_cnn": 330_346,
+    "committee": COLUMNS * 542_490,
     "keras_mlp": 118_282,
     "core_mlp": 905_010,
 }
@@ -97,21 +125,8 @@ OUTPUT_SHAPES = {
         (128,),
         (10,),
     ],
-    "deep_cnn": [
-        (26, 26, 32),
-        (26, 26, 32),
-        (24, 24, 32),
-        (24, 24, 32),
-        (12, 12, 32),
-        (10, 10, 64),
-        (10, 10, 64),
-        (8, 8, 64),
-        (8, 8, 64),
-        (4, 4, 64),
-        (1024,),
-        (256,),
-        (10,),
-    ],
+    "deep_cnn": deep_outputs(32, 64),
+    "committee": COLUMNS * deep_outputs(48, 96),
     "keras_mlp": [(28, 28, 1), (784,), (128,), (128,), (10,)],
     "core_mlp": [(784,), (700,), (500,), (10,)],
 }
@@ -185,6 +200,13 @@ def in_numpy(name, w, images):
     def dense(net, layer):
         return net @ w[f"{layer}/kernel"].astype(np.float64) + w[f"{layer}/bias"]
 
+    if name == "committee":
+        columns = [f"column_{column}/" for column in range(COLUMNS)]
+        of_column = [
+            {n.removeprefix(column): v for n, v in w.items() if n.startswith(column)}
+            for column in columns
+        ]
+        return np.stack([in_numpy("deep_cnn", values, images) for values in of_column])
     net = images.astype(np.float64)
     for layer in POOLED.get(name, {}):
         net = convolved(net, layer, 2 if name == "cnn" else 0)
@@ -200,6 +222,10 @@ def in_numpy(name, w, images):
     for layer in names[:-1]:
         net = np.maximum(dense(net, layer), 0)
     return dense(net, names[-1])
+
+
+def test_the_flag_takes_every_network():
+    assert FLAGS["network"].parser.enum_values == sorted(NETWORKS)
 
 
 @every_network
@@ -221,7 +247,7 @@ def test_shape_of_each_layer(name, images):
 def test_a_network_computes_what_its_layers_say(name, images):
     built = Built(name, random_biases=True)
     expected = in_numpy(name, built.values, images)
-    assert expected.shape == (BATCH, 10)
+    assert expected.shape == ((COLUMNS, BATCH, 10) if name == "committee" else (BATCH, 10))
     np.testing.assert_allclose(built.run(built.logits, images), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -250,6 +276,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
         ("tfjs", "normal"),
         ("small_cnn", "he"),
         ("deep_cnn", "he"),
+        ("committee", "he"),
     ],
 )
 def test_initial_weights_are_those_of_the_tutorial(name, start):
@@ -276,8 +303,8 @@ def test_dropout_acts_in_training_alone(name, images):
     plain = evaluating.run(evaluating.logits, images)
     np.testing.assert_array_equal(evaluating.run(evaluating.logits, images), plain)
     assert np.abs(training.run(training.logits, images) - plain).max() > 1e-3
-    if name == "deep_cnn":
-        return  # which in training normalizes by the batch
+    if name in ("deep_cnn", "committee"):
+        return  # which in training normalize by the batch
     without = Built(name, training=True, dropout_rate=0.0)
     np.testing.assert_allclose(without.run(without.logits, images), plain, rtol=1e-5, atol=1e-6)
 

@@ -3,6 +3,7 @@ import io
 from rich.console import Console
 
 from cnn_mnist import summary
+from cnn_mnist.networks import COLUMNS
 from cnn_mnist.recipes import RECIPES
 
 
@@ -16,6 +17,25 @@ def test_layers_with_their_shapes_and_parameters():
         ("flatten", (256,), 0),
         ("dense", (10,), 2570),
     ]
+
+
+def test_a_committees_columns_one_after_the_other():
+    rows = summary.layers_of(RECIPES["accurate"])
+    of_column = [
+        [
+            (row.name.removeprefix(column), row.output_shape, row.parameters)
+            for row in rows
+            if row.name.startswith(column)
+        ]
+        for column in (f"column_{index}/" for index in range(COLUMNS))
+    ]
+    assert len(rows) == 13 * COLUMNS and of_column == [of_column[0]] * COLUMNS
+    assert of_column[0][-3:] == [
+        ("flatten", (1536,), 0),
+        ("dense", (256,), 393_472),
+        ("dense_1", (10,), 2_570),
+    ]
+    assert sum(row.parameters for row in rows) == COLUMNS * 542_490
 
 
 def test_the_table_adds_up():

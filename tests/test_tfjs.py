@@ -13,9 +13,14 @@ from rich.console import Console
 
 from cnn_mnist import Predictor, checkpoints, record, saver, tfjs, training
 from cnn_mnist.errors import InputError
-from cnn_mnist.networks import NETWORKS
+from cnn_mnist.networks import COLUMNS, NETWORKS
 from cnn_mnist.recipes import Recipe
 
+DEEP = (
+    "conv2d batch_normalization relu conv2d_1 batch_normalization_1 max_pool relu_1 "
+    "conv2d_2 batch_normalization_2 relu_2 conv2d_3 batch_normalization_3 max_pool_1 relu_3 "
+    "flatten dense dropout dense_1"
+)
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "\u4e5d"]
 LAYERS = {
     "cnn": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dense dropout dense_1",
@@ -23,10 +28,11 @@ LAYERS = {
     "small_cnn": (
         "conv2d max_pool relu conv2d_1 conv2d_2 max_pool_1 relu_1 flatten dense dropout dense_1"
     ),
-    "deep_cnn": (
-        "conv2d batch_normalization relu conv2d_1 batch_normalization_1 max_pool relu_1 "
-        "conv2d_2 batch_normalization_2 relu_2 conv2d_3 batch_normalization_3 max_pool_1 relu_3 "
-        "flatten dense dropout dense_1"
+    "deep_cnn": DEEP,
+    "committee": " ".join(
+        ["images"]
+        + [f"column_{column}/{name}" for column in range(COLUMNS) for name in DEEP.split()]
+        + ["average"]
     ),
     "keras_mlp": "mirrored normalized unit_columns flatten dense dense_1 dropout dense_2",
     "core_mlp": "flatten dense dense_1 dropout dense_2",
@@ -58,11 +64,17 @@ class Exported:
     def run(self, images, count=None, dtype=np.float64):
         """What the first `count` layers make of images `[B, 28, 28]`, 0 to 1; None for all."""
         net = images[..., None].astype(dtype)
+        outputs = {}
         for layer in self.layers[:count]:
             name = layer["config"]["name"]
             weights = [v.astype(dtype) for n, v in self.weights.items() if n.startswith(name + "/")]
+            for inputs in layer.get("inbound_nodes", []):
+                assert [node[1:] for node in inputs] == [[0, 0, {}]] * len(inputs)
+                net = [outputs[node[0]] for node in inputs]
+                net = net if layer["class_name"] == "Average" else net[0]
             net = COMPUTE[layer["class_name"]](net, layer["config"], *weights)
             net = ACTIVATIONS[layer["config"].get("activation", "linear")](net)
+            outputs[name] = net
         return net
 
 
@@ -114,6 +126,8 @@ COMPUTE = {
     "Flatten": lambda net, config: net.reshape(len(net), -1),
     "Activation": lambda net, config: net,
     "Dropout": lambda net, config: net,
+    "InputLayer": lambda net, config: net,
+    "Average": lambda nets, config: np.mean(nets, axis=0),
 }
 ACTIVATIONS = {
     "linear": lambda net: net,
@@ -130,7 +144,7 @@ def exported(request, small, tmp_path_factory):
         batch_size=30,
         steps=12,
         dropout_rate=0.3,
-        average_decay=0.9 if request.param == "deep_cnn" else 0.0,
+        average_decay=0.9 if request.param in ("deep_cnn", "committee") else 0.0,
         eval_every_steps=0,
     )
     model_dir = str(tmp_path_factory.mktemp("trained"))
@@ -171,7 +185,15 @@ def test_what_is_in_the_folder(exported):
         "input": tfjs.INPUT,
         "output": tfjs.OUTPUT,
     }
-    assert topology["class_name"] == "Sequential"
+    if exported.recipe.network == "committee":
+        assert topology["class_name"] == "Functional"
+        assert topology["config"]["input_layers"] == [["images", 0, 0]]
+        assert topology["config"]["output_layers"] == [["average", 0, 0]]
+        ends = [[f"column_{column}/dense_1", 0, 0, {}] for column in range(COLUMNS)]
+        assert exported.layers[-1]["inbound_nodes"] == [ends]
+    else:
+        assert topology["class_name"] == "Sequential"
+        assert not any("inbound_nodes" in layer for layer in exported.layers)
     assert [paths["paths"] for paths in model["weightsManifest"]] == [["weights.bin"]]
 
 
@@ -182,8 +204,11 @@ def test_the_layers(exported):
         [None, 28, 28, 1],
         *[None] * (len(configs) - 1),
     ]
-    assert configs[-1]["activation"] == "softmax" and configs[-1]["units"] == 10
-    assert [c["rate"] for c in configs if c["name"] == "dropout"] == [0.3]
+    columns = COLUMNS if exported.recipe.network == "committee" else 1
+    ends = [config for config in configs if config.get("activation") == "softmax"]
+    assert [config["units"] for config in ends] == [10] * columns
+    assert ends[-1] is (configs[-1] if columns == 1 else configs[-2])
+    assert [c["rate"] for c in configs if c["name"].endswith("dropout")] == [0.3] * columns
     fixed = [config["name"] for config in configs if not config["trainable"]]
     assert fixed == (FIXED if exported.recipe.network == "keras_mlp" else [])
 
@@ -198,8 +223,8 @@ def test_the_weights_are_those_of_the_checkpoint(exported):
     found = {name: value.tobytes() for name, value in exported.weights.items()}
     found = {name: value for name, value in found.items() if name.partition("/")[0] not in FIXED}
     assert found == expected
-    trained = values["dense/kernel"].tobytes()
-    assert (found["dense/kernel"] != trained) == averaged
+    for name in [name for name in found if name.endswith("dense/kernel")]:
+        assert (found[name] != values[name].tobytes()) == averaged
 
 
 @pytest.mark.parametrize("exported", ["keras_mlp"], indirect=True)
