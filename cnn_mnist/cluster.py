@@ -10,6 +10,7 @@ all have ended. All other flags are those of `python -m cnn_mnist.main`, for eac
 import argparse
 import ctypes
 import json
+import math
 import os
 import signal
 import socket
@@ -19,19 +20,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import IO
+from typing import IO, NoReturn
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATIENCE = 30.0  # seconds after a signal until what is left is killed
+PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
 LOOK_EVERY = 0.1  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code.
 
-    0: trained. 1 or 2: the chief or the evaluator failed, or every process of another role did;
-    its own code. 143 and 130: ended by SIGTERM or Ctrl-C.
+    0: trained. The chief's own if it failed; if not, that of the evaluator, or of a role of which
+    every process failed. 143 and 130: ended by SIGTERM or Ctrl-C.
     """
     options, flags = _parser().parse_known_args(argv)
     addresses = free_addresses(1 + options.workers + options.ps + options.evaluator)
@@ -87,6 +88,9 @@ class Launcher:
         self._codes: dict[str, int] = {}
         self._printers: list[threading.Thread] = []
         self._received: list[int] = []
+        self._passed_on = 0  # how many of them
+        self._chief_failed = False  # and is not started again
+        self._stop_at = self._kill_at = math.inf  # seconds of the monotonic clock
         self._printing = threading.Lock()
 
     def run(self) -> int:
@@ -94,7 +98,8 @@ class Launcher:
         handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
         try:
             for name in self._configs:
-                self._start(name)
+                if not self._received:
+                    self._start(name)
             self._wait()
         finally:
             for process in self._running.values():
@@ -105,7 +110,12 @@ class Launcher:
             printer.join(timeout=1)
         if self._received:
             return 128 + self._received[0]
-        return max(self._codes.values())
+        if self._chief_failed:
+            return self._codes["chief"]
+        roles: dict[str, list[int]] = {}
+        for name, code in self._codes.items():
+            roles.setdefault(name.partition("-")[0], []).append(code)
+        return max(map(min, roles.values()))
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(
@@ -126,27 +136,33 @@ class Launcher:
             self._printers.append(printer)
 
     def _wait(self) -> None:
-        deadline = None
         while self._running:
             time.sleep(LOOK_EVERY)
-            if self._received and deadline is None:
-                deadline = time.monotonic() + PATIENCE
-            if deadline and time.monotonic() > deadline:
-                for process in self._running.values():
-                    process.kill()
+            self._pass_on()
+            now = time.monotonic()
+            if now >= self._kill_at:
+                self._send(signal.SIGKILL)
+            elif now >= self._stop_at:
+                self._stop_at = math.inf
+                self._send(signal.SIGTERM)
             for name, process in list(self._running.items()):
                 if process.poll() is not None:
                     del self._running[name]
                     self._ended(name, process.returncode)
 
     def _ended(self, name: str, code: int) -> None:
-        self._codes[name] = 128 - code if code < 0 else code
-        if code and not self._received and code != 2 and self._restarts[name]:
+        code = 128 - code if code < 0 else code  # as a shell tells a signal
+        self._codes[name] = code
+        ending = self._received or self._chief_failed
+        if code and not ending and code != 2 and self._restarts[name]:
             self._restarts[name] -= 1
             self._say(name, f"ended with {code}; it is started again")
             self._start(name)
         elif code:
             self._say(name, f"ended with {code}")
+            if name == "chief":  # the others would only wait for it
+                self._chief_failed = True
+                self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
 
     def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
         for line in source:
@@ -159,9 +175,18 @@ class Launcher:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received.append(number)
-        for process in list(self._running.values()):
-            if process.poll() is None:
-                process.send_signal(number)
+
+    def _pass_on(self) -> None:
+        """Sends to all what has come; not in the handler, which may run while one is started."""
+        new = self._received[self._passed_on :]
+        self._passed_on += len(new)
+        for number in new:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        self._kill_at = min(self._kill_at, time.monotonic() + PATIENCE)
+        for process in self._running.values():
+            process.send_signal(number)
 
 
 def _end_with_parent() -> None:
@@ -170,17 +195,24 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message.removeprefix('argument ')}\n")
+
+
 def _count(least: int) -> Callable[[str], int]:
     def count(text: str) -> int:
         if not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected at least {least}, found {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, found {text!r}"
+            )
         return int(text)
 
     return count
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="python -m cnn_mnist.cluster",
         description="Trains with a cluster of several processes on this machine. All other flags "
         "are those of `python -m cnn_mnist.main`.",

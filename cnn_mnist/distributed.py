@@ -103,7 +103,7 @@ def lead(
         stop = stack.enter_context(hooks.StopOnSignal())
         stack.enter_context(_watch(cluster, settings, screen))
         trainer, classifier = stack.enter_context(_prepared(cluster, record, split, settings))
-        start = Start(trainer, _told(cluster, record, settings))
+        start = Start(trainer, model_dir, _told(cluster, record, settings))
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), start]
         if settings.strategy == "sync":
             session_hooks.append(BatchNormNote())

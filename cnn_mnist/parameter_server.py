@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from cnn_mnist import notice, peers
 from cnn_mnist.errors import RunError
-from cnn_mnist.peers import Waiting
+from cnn_mnist.peers import ClusterError, Waiting
 from cnn_mnist.tf_config import Cluster
 
 LAST_STEPS = 60.0  # seconds, at most, in which workers end the steps that they are in
@@ -13,6 +13,29 @@ LAST_STEPS = 60.0  # seconds, at most, in which workers end the steps that they 
 
 class JobError(RunError):
     """The chief ended with an error."""
+
+
+class Servers:
+    """The other parameter servers, without each of which the job is lost."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._addresses = peers.addresses(cluster, "ps")
+        self._misses: dict[str, int] = {}  # of those that have been there
+
+    def look(self) -> None:
+        """To be called again and again.
+
+        Raises:
+          ClusterError: one that was there is gone. Otherwise the chief would be waited for, which
+            has ended for the same reason.
+        """
+        for name, address in self._addresses.items():
+            if peers.reachable(address):
+                self._misses[name] = 0
+            elif name in self._misses:
+                self._misses[name] += 1
+                if self._misses[name] >= peers.GONE_AFTER:
+                    raise ClusterError(peers.gone(name, address))
 
 
 def serve(cluster: Cluster, target: str, timeout: float, show: Callable[[str], None]) -> int:
@@ -28,7 +51,7 @@ def serve(cluster: Cluster, target: str, timeout: float, show: Callable[[str], N
       The exit code.
 
     Raises:
-      ClusterError: the chief is gone, or did not come.
+      ClusterError: the chief is gone, or did not come; or another parameter server is gone.
       JobError: the chief has ended with an error.
     """
     reader = notice.Reader(target, f"/job:ps/task:{cluster.index}", notice.DONE, cluster.index)
@@ -36,11 +59,13 @@ def serve(cluster: Cluster, target: str, timeout: float, show: Callable[[str], N
         cluster, fatal=[], awaited=[], told=[], timeout=timeout, show=show, keep_on=True
     ) as watch:
         waiting, chief = Waiting(timeout, show), f"the chief at {cluster.chief}"
+        servers = Servers(cluster)
         while (said := reader.read()) is None:
             if peers.reachable(cluster.chief):
                 waiting.over(chief)
             else:
                 waiting.still(chief)
+            servers.look()
             time.sleep(peers.LOOK_EVERY)
         end = time.monotonic() + LAST_STEPS
         others = peers.addresses(cluster, "chief", "worker")

@@ -10,8 +10,7 @@ be counted twice in a step, and a slow one not at all. Here a step waits for eve
 a worker leaves twice, as after it was killed, counts once. A worker that is killed and started
 again joins in at the step where the others wait for it.
 
-A worker is told numbers that grow, whatever happens: stamps, which hold the step and, above it,
-how often a chief has started. What was computed before a chief was killed has a stamp of the past,
+A worker is told stamps. What was computed before a chief was killed has a stamp of the past,
 which the accumulators refuse.
 """
 
@@ -23,9 +22,7 @@ from cnn_mnist.averaging import averaged
 from cnn_mnist.model import UPDATE_OPS
 from cnn_mnist.parts import Part, bounds
 from cnn_mnist.recipes import Recipe
-
-STEP_BITS = 40  # of a stamp; 1e12 steps
-FIRST_SERVER = "/job:ps/task:0"
+from cnn_mnist.stamps import FIRST_SERVER, number, stamp, starts, step_of
 
 
 class Synchronous:
@@ -46,14 +43,14 @@ class Synchronous:
         self._rank, self._workers = rank, range(1, trainers)
         rows = [bounds(each, trainers, batch_size) for each in range(trainers)]
         self._shares = [(end - first) / batch_size for first, end in rows]
-        self._starts = _number("chief_starts", FIRST_SERVER)
+        self._starts = starts()
         if rank == 0:
             self._stamp = self._stamp_now()
         else:
-            self._own_stamp = _number("stamp", f"/job:worker/task:{rank - 1}")
+            self._own_stamp = number("stamp", f"/job:worker/task:{rank - 1}")
             self._stamp = self._own_stamp.read_value()
         first, end = rows[rank]
-        step = tf.bitwise.bitwise_and(self._stamp, 2**STEP_BITS - 1)
+        step = step_of(self._stamp)
         self.part = Part(step, first, end - first, batch_size)
 
     def minimize(self, descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
@@ -84,7 +81,7 @@ class Synchronous:
         """Adds to the graph what `start` runs."""
         self._is_new = tf.logical_not(self._starts.is_initialized())
         self._zero = self._starts.initializer
-        before = _stamp(self._starts.read_value() + 1) - 1
+        before = _now(self._starts.read_value() + 1) - 1
         with tf.control_dependencies([left.set_global_step(before) for left, _ in self._left]):
             # Whatever is in there is taken out together with a zero, and thrown away.
             zeros = [left.apply_grad(tf.zeros(shape), before) for left, shape in self._left]
@@ -93,8 +90,14 @@ class Synchronous:
         self._count = self._starts.assign_add(1, read_value=False)
         self._tell = self._tell_all()
 
-    def start(self, session: Any) -> None:
-        """Lets the training begin at the global step; for the chief, when that is restored."""
+    def start(self, session: Any, first_step: int) -> None:
+        """Lets the training begin; for the chief, when the weights are restored.
+
+        Args:
+          session: of TensorFlow.
+          first_step: that of the restored weights. Nobody but the chief takes steps, so that the
+            global step is still the same.
+        """
         if session.run(self._is_new):
             session.run(self._zero)
         for op in (self._empty, self._count, self._tell):
@@ -126,21 +129,13 @@ class Synchronous:
         return tf.group(*(_stamps(worker).enqueue(self._stamp_now()) for worker in self._workers))
 
     def _stamp_now(self) -> Any:
-        return _stamp(self._starts.read_value())
+        return _now(self._starts.read_value())
 
 
-def _stamp(starts: Any) -> Any:
+def _now(starts: Any) -> Any:
+    """The stamp of so many starts and of the global step."""
     step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
-    return tf.bitwise.left_shift(starts, tf.constant(STEP_BITS, tf.int64)) + step
-
-
-def _number(name: str, device: str) -> Any:
-    """A whole number that is in no checkpoint."""
-    with tf.device(device):
-        zero = tf.zeros_initializer()
-        return tf.compat.v1.get_variable(
-            name, [], tf.int64, initializer=zero, trainable=False, collections=[]
-        )
+    return stamp(starts, step)
 
 
 def _stamps(worker: int) -> Any:

@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import estimator, hooks, notice, parts
+from cnn_mnist import checkpoints, estimator, hooks, notice, parts
 from cnn_mnist.asynchronous import Asynchronous
 from cnn_mnist.dataset import DatasetError, Split
 from cnn_mnist.input_fns import indices_fn, rows_fn
@@ -66,7 +66,8 @@ class Trainer:
             trainers = len(self._cluster.trainers)
             self.steps = Synchronous(self._cluster.rank, trainers, recipe.batch_size)
         else:
-            self.steps = Asynchronous(recipe.batch_size, recipe.steps)
+            own = f"/job:{self._cluster.role}/task:{self._cluster.index}"
+            self.steps = Asynchronous(recipe.batch_size, recipe.steps, own)
         part = self.steps.part
         parts.set_part(part)
         rows_of = rows_fn(self._split, recipe.batch_size, recipe.seed)
@@ -112,15 +113,17 @@ class Trainer:
 class Start(estimator.SessionRunHook):
     """For the chief: lets the training begin when the weights are there, and calls the workers."""
 
-    def __init__(self, trainer: Trainer, notice_text: str) -> None:
-        self._trainer, self._text = trainer, notice_text
+    def __init__(self, trainer: Trainer, model_dir: str, notice_text: str) -> None:
+        self._trainer, self._model_dir, self._text = trainer, model_dir, notice_text
 
     def begin(self) -> None:
         self._trainer.steps.build_start()
         self._put = notice.board(notice.TRAINED, 0).assign(self._text, read_value=False)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        self._trainer.steps.start(session)
+        restored = tf.train.latest_checkpoint(self._model_dir)
+        first_step = checkpoints.step_of(restored) if restored else 0
+        self._trainer.steps.start(session, first_step)
         session.run(self._put)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stress import interrupts, runs
+from stress.clusters import clusters
 from stress.damage import damage
 from stress.datasets import idx
 from stress.flags import flags
@@ -53,6 +54,7 @@ TESTS: dict[str, StressTest] = {
         "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4
     ),
     "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
+    "clusters": StressTest("SIGKILL to the processes of a cluster", clusters, full=80, quick=4),
     "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),
     "images": StressTest("damaged and hostile pictures", images, full=2_000, quick=150),
     "flags": StressTest("wrong flags, alone and in pairs", flags, full=500, quick=25),

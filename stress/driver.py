@@ -54,6 +54,7 @@ class Plan:
       signal: what it sends itself at `at`; 0 for nothing.
       at: where.
       clean_up: whether it ends as Python does, which takes TensorFlow a second.
+      environment: variables that it has beside those of this process.
     """
 
     flags: list[str]
@@ -64,6 +65,7 @@ class Plan:
     signal: int = 0
     at: Point | None = None
     clean_up: bool = False
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Log:
@@ -187,6 +189,7 @@ def _watch(plan: Plan) -> None:
 def _run(plan: Plan) -> int:
     from cnn_mnist import main
 
+    os.environ.update(plan.environment)
     os.chdir(plan.folder)
     output = os.open(plan.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):

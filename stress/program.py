@@ -205,8 +205,8 @@ class Driver:
         self._runs = 0
         self._running: Fork | None = None
 
-    def start(self, flags: Iterable[str], folder: Path, **plan: Any) -> Fork:
-        """Starts a run in a folder; `plan` are further fields of a `driver.Plan`."""
+    def load(self) -> None:
+        """Starts the process, if that was not done, without waiting until it is ready."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "stress.driver"],
@@ -216,6 +216,11 @@ class Driver:
                 stderr=subprocess.DEVNULL,
                 bufsize=0,  # so that `select` sees every answer
             )
+
+    def start(self, flags: Iterable[str], folder: Path, **plan: Any) -> Fork:
+        """Starts a run in a folder; `plan` are further fields of a `driver.Plan`."""
+        self.load()
+        assert self._process is not None
         assert self._process.stdin is not None and self._process.stdout is not None
         if self._running is not None:
             self._running.wait()

@@ -1,0 +1,42 @@
+"""Numbers on the parameter servers that tell what a step belongs to.
+
+A stamp holds a step and, above it, how often a chief has started. A chief that was killed goes back
+to a checkpoint and repeats steps; by the stamp, what was begun before it was killed can be told
+from what was begun after, and stamps grow, whatever happens.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+STEP_BITS = 40  # of a stamp; 1e12 steps
+FIRST_SERVER = "/job:ps/task:0"
+
+
+def number(name: str, device: str) -> Any:
+    """A whole number that is in no checkpoint: an `int64` variable."""
+    with tf.device(device):
+        zero = tf.zeros_initializer()
+        return tf.compat.v1.get_variable(
+            name, [], tf.int64, initializer=zero, trainable=False, collections=[]
+        )
+
+
+def starts() -> Any:
+    """The variable that tells how often a chief has started."""
+    return number("chief_starts", FIRST_SERVER)
+
+
+def stamp(starts: Any, step: Any) -> Any:
+    """Of how many starts and which step: `int64` scalars, as the stamp is."""
+    return tf.bitwise.left_shift(starts, tf.constant(STEP_BITS, tf.int64)) + step
+
+
+def step_of(stamp: Any) -> Any:
+    """The step in a stamp."""
+    return tf.bitwise.bitwise_and(stamp, 2**STEP_BITS - 1)
+
+
+def starts_of(stamp: Any) -> Any:
+    """How many starts are in a stamp."""
+    return tf.bitwise.right_shift(stamp, tf.constant(STEP_BITS, tf.int64))
