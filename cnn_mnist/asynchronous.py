@@ -50,10 +50,10 @@ class Asynchronous:
             step = _counted_up(own, steps)  # the runtime's own way to end
         self.part = Part(step, first=0, size=batch_size, batch_size=batch_size)
 
-    def minimize(self, descent: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
+    def minimize(self, descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
         """The op that takes one training step, as `model.minimized`; an old batch counts for 0."""
         with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
-            update = descent.minimize(loss)
+            update = descent.minimize(objective)
         with tf.control_dependencies([update]), tf.device(step.device):
             counts = tf.equal(self._starts.read_value(), self._taken_after)
             count = step.assign_add(tf.cast(counts, step.dtype), read_value=False)
