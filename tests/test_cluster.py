@@ -378,3 +378,19 @@ def test_a_wrong_flag_of_all_processes_ends_all_with_2(small_data_dir, tmp_path)
     assert all_.returncode == 2, printed
     assert re.search(r"chief +\| error: --batch_size=1: expected at least 2", printed)
     assert not (tmp_path / "model_dir").exists()
+
+
+def test_a_cluster_reads_as_many_digits_as_one_process(cnn_mnist, tmp_path):
+    """On all of MNIST, after 400 steps; by the report of the evaluator and of one process.
+
+    In step they differ by rounding; each by itself, the cluster never trains the same way twice.
+    """
+    flags = ("--network=small_cnn", "--learning_rate=0.1", "--steps=400", "--log_every_n_iter=0")
+    alone = cnn_mnist(*flags, f"--model_dir={tmp_path / 'alone'}").stdout
+    expected = float(re.search(r"test accuracy ([\d.]+)", alone)[1])
+    assert expected > 0.95
+    for strategy, tolerance in (("sync", 0.001), ("parameter_server", 0.015)):
+        folder = tmp_path / strategy
+        printed = run(folder, f"--strategy={strategy}", *flags, f"--model_dir={folder / 'm'}")
+        accuracy = float(re.search(r"evaluator \| test accuracy ([\d.]+)", printed)[1])
+        assert accuracy == pytest.approx(expected, abs=tolerance), strategy
