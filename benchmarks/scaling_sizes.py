@@ -53,7 +53,7 @@ def of(recipe: Recipe, servers: tuple[int, ...]) -> Sizes:
         trained = tf.compat.v1.trainable_variables()
         saved = tf.compat.v1.global_variables()
     left = [
-        math.prod(op.get_attr("shape").as_list()) * op.get_attr("dtype").size
+        tf.TensorShape(op.get_attr("shape")).num_elements() * op.get_attr("dtype").size
         for op in graph.get_operations()
         if op.type in ("ConditionalAccumulator", "ResourceConditionalAccumulator")
     ]
