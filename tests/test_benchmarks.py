@@ -19,11 +19,18 @@ from benchmarks import (
     measures,
     processes,
     recipes,
+    scaling,
+    scaling_measure,
+    scaling_plan,
+    scaling_plot,
+    scaling_sizes,
     table,
 )
 from benchmarks.growth import Point
+from benchmarks.scaling_plan import Measured
 from benchmarks.table import Row, Target
 from cnn_mnist import dataset
+from cnn_mnist.recipes import RECIPES, Recipe
 
 CPUINFO = """\
 processor\t: 0
@@ -233,3 +240,121 @@ def test_growth_as_a_table_and_a_plot(tmp_path):
     growth_plot.write({"test images": ("evaluation", points)}, tmp_path / "growth.png")
     with Image.open(tmp_path / "growth.png") as image:
         assert image.size == (630, 990)
+
+
+def test_sizes_are_counted_in_the_graph():
+    assert scaling_sizes.layers(Recipe()) == list(flops.CLASSIC)
+    sizes = scaling_sizes.of(Recipe(), (1, 8))
+    assert sizes.parameters == 3_274_634
+    assert sizes.weights == sizes.gradients == 4 * 3_274_634
+    assert sizes.accumulators == sizes.gradients + 4  # the loss
+    assert sizes.checkpoint == sizes.weights + 8  # the global step
+    assert sizes.flop == 82_049_024  # a hundredth of the step of 100 images, above
+    # Each variable is on one server as a whole, and the first dense kernel is most of them.
+    assert sizes.fullest[1] == sizes.weights
+    assert 4 * 3136 * 1024 <= sizes.fullest[8] < sizes.weights
+
+
+def test_sizes_of_other_optimizers_and_precisions():
+    adam = scaling_sizes.of(RECIPES["tfjs"], (2,))
+    assert (adam.parameters, adam.fullest.keys()) == (5_994, {2})
+    assert adam.checkpoint == 3 * adam.weights + 2 * 4 + 8  # two slots, two powers, the step
+    averaged = scaling_sizes.of(RECIPES["accurate"], (1,))  # bfloat16 where that is fast
+    assert averaged.weights == averaged.gradients == 4 * 330_346
+
+
+def test_a_plan_is_as_long_as_its_slowest_part():
+    times = Measured(images=100, step=0.1, one_image=0.001, sums=1e-9)
+    assert times.compute(1) == pytest.approx(0.001)
+    assert times.compute(50) == pytest.approx(0.05)
+    shared = scaling_plan.one_batch(times, 8)
+    assert shared.part == 13
+    parts = shared.with_servers(weights=10**7, fullest=5 * 10**6, link=1)
+    # Eight workers read 5 MB and send 5 MB through one link of 125 MB a second.
+    assert parts == pytest.approx(
+        {"compute": 0.013, "links": 0.64, "sums": 0.04, "input": 100 * 788 / 125e6}
+    )
+    assert shared.speed_up(parts) == pytest.approx(0.1 / 0.64)
+    own = scaling_plan.own_batches(times, 8, in_step=False)
+    parts = own.with_servers(weights=10**7, fullest=5 * 10**6, link=1)
+    assert parts == pytest.approx({"compute": 0.1, "links": 0.32, "input": 800 * 788 / 125e6})
+    assert own.speed_up(parts) == pytest.approx(8 * 0.1 / 0.32)
+    ring = own.with_ring(weights=10**7, link=10)
+    assert ring["links"] == pytest.approx(2 * 7 / 8 * 10**7 / 1.25e9)
+    assert own.speed_up(ring) == pytest.approx(8)
+    # With many servers it is a worker's own link that is full.
+    assert own.with_servers(10**7, 10**3, 1)["links"] == pytest.approx(10**7 / 125e6)
+    with pytest.raises(ValueError, match="100 images for 101 workers"):
+        scaling_plan.one_batch(times, 101)
+
+
+def test_larger_batches_gain_no_more_than_the_noise_scale_allows():
+    assert scaling_plan.fewer_steps(1000, 100, 100) == 1
+    assert scaling_plan.fewer_steps(1000, 100, 1000) == pytest.approx(5.5)
+    assert scaling_plan.fewer_steps(1000, 100, 10**9) == pytest.approx(11)
+
+
+def test_numbers_of_three_digits():
+    assert scaling_plan.numbers([0.0123, 25.77, 1234.5]) == "0.012 / 25.8 / 1,234"
+    assert scaling_plan.numbers([1.001, 1.002]) == "1"
+
+
+def test_what_was_measured_is_read():
+    results = "| training, float32: this package | - | 40.0 steps/s (35.5 to 42.5) | 15 | - |\n"
+    assert scaling.step_seconds(results) == 0.025
+    with pytest.raises(ValueError, match="no row `training, float32"):
+        scaling.step_seconds("| training |")
+    rates = {"100": 20.0, "1": 100.0}
+    server = {"bytes": 1000, "seconds": {"1": 0.003, "2": 0.004, "5": 0.011}}
+    found = scaling.measured({"steps_per_second": rates, "server": server}, 100, 0.1)
+    assert found == Measured(100, 0.1, pytest.approx(0.02), pytest.approx(2e-6))
+    with pytest.raises(ValueError, match="scaling.json: no server: run python -m"):
+        scaling.measured({"steps_per_second": rates}, 100, 0.1)
+
+
+def test_bytes_of_the_loopback():
+    counters = "Inter-|   Receive\n face |bytes packets\n    lo: 1234 5 0\n  eth0: 9 1 0\n"
+    assert scaling_measure.loopback_bytes(counters) == 1234
+    with pytest.raises(ValueError, match="no interface lo"):
+        scaling_measure.loopback_bytes("eth0: 9 1 0\n")
+
+
+def test_a_server_without_a_network_is_timed():
+    times = scaling_measure.server(parameters=1000)
+    assert list(times) == list(scaling_measure.WORKERS)
+    assert all(seconds > 0 for seconds in times.values())
+
+
+def test_the_plan_is_the_one_in_the_document(tmp_path):
+    document = scaling.DOCUMENT.read_text()
+    (milliseconds,) = re.findall(r"recipe\s+`estimator`\s+takes\s+([\d.]+)\s+ms", document)
+    sizes = {name: scaling_sizes.of(each, scaling_plan.SERVERS) for name, each in RECIPES.items()}
+    assert scaling.networks(sizes) in document
+    assert scaling.memory(sizes["estimator"]) in document
+    assert scaling.batches() in document
+    times = Measured(100, float(milliseconds) / 1e3, one_image=0.004, sums=1e-10)
+    tables = scaling.text("estimator", sizes, times, "somewhere")
+    written = scaling.put(document, tables)
+    assert tables in written
+    assert scaling.put(written, tables) == written
+    with pytest.raises(ValueError, match="expected the lines"):
+        scaling.put("# Title\n", tables)
+    rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("| 512 | ")]
+    assert rows[0][1] == "none: 100 images for 512 workers"
+    scaling_plot.write(sizes["estimator"], times, tmp_path / "scaling.png")
+    with Image.open(tmp_path / "scaling.png") as image:
+        assert image.size == (1680, 840)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--step_ms=0"], "--step_ms: expected milliseconds above 0, found 0.0"),
+        (["--recipe=tfjs"], "--step_ms: expected the milliseconds of a step of tfjs"),
+    ],
+)
+def test_wrong_flags_of_the_plan(flags, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["scaling", *flags])
+    with pytest.raises(SystemExit, match="2"):
+        scaling.main()
+    assert message in capsys.readouterr().err
