@@ -93,6 +93,6 @@ class _Scoring:
             return
         own = {name: values[name] for name in self._scorer.variables}
         score = self._scorer.score(own, self._split)
-        # The chief may delete the checkpoint now; a better one will come.
+        # The chief may delete the checkpoint now: it cannot become the best then.
         with contextlib.suppress(FileNotFoundError):
             self._scores.add(step, score, lambda: saver.copy(prefix, self._scores.best))

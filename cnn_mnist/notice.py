@@ -4,7 +4,7 @@
 `DONE`, on each parameter server: that the training is over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ def board(name: str, server: int) -> Any:
     """A text on a parameter server, as a variable of the default graph, in no checkpoint."""
     with tf.device(f"/job:ps/task:{server}"):
         return tf.compat.v1.get_variable(
-            name,
+            f"{name}_{server}",
             [],
             tf.string,
             initializer=tf.constant_initializer(""),
@@ -52,7 +52,7 @@ class Reader:
         return self._session.run(self._text).decode()
 
 
-def write(target: str, job: str, name: str, servers: Iterable[int], text: str) -> None:
+def write(target: str, job: str, name: str, servers: Sequence[int], text: str) -> None:
     """Writes a text onto each of the parameter servers; `target` and `job` as of a `Reader`."""
     for server in servers:
         with tf.Graph().as_default():  # of its own: the variable has the same name on each

@@ -90,6 +90,8 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
 
     Args:
       others: name -> address.
+      timeout: seconds, `--cluster_timeout`.
+      show: prints a line.
 
     Raises:
       ClusterError: one does not, for too long.
@@ -130,6 +132,7 @@ class Watch:
           fatal: names of roles without which the job is lost.
           awaited: of roles that may come back within `timeout` seconds.
           told: of roles that may come back or not.
+          timeout: seconds, `--cluster_timeout`.
           show: prints a line.
           keep_on: after a signal, whether to go on as long as the chief does, for `GRACE` seconds;
             otherwise the caller ends on the signal, and this thread only if it cannot.
@@ -145,7 +148,8 @@ class Watch:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "Watch":
-        # What comes in at one end of the pipe wakes the thread, though the main one is in a call.
+        # A signal's number comes out of the pipe at once, though the main thread, which Python has
+        # call the handlers, be in a call.
         self._wakeups, end = os.pipe()
         os.set_blocking(self._wakeups, False)
         os.set_blocking(end, False)
@@ -188,7 +192,7 @@ class Watch:
             was_gone = self._misses.get(name, 0) >= GONE_AFTER
             is_gone = self._is_gone(name, address)
             if is_gone != was_gone:
-                what = "is gone; the training goes on without it" if is_gone else "is there"
+                what = "is not there; the training goes on without it" if is_gone else "is there"
                 self._show(f"{name} at {address} {what}")
 
     def _is_gone(self, name: str, address: str) -> bool:
@@ -201,10 +205,10 @@ class Watch:
             numbers = [n for n in os.read(self._wakeups, 64) if n in SIGNALS]
         except BlockingIOError:
             numbers = []
-        if numbers and self.received is not None:
-            self._end_with(128 + numbers[0], "")
-        elif numbers:
-            self.received, self._received_at = signal.Signals(numbers[0]), time.monotonic()
+        for number in numbers:
+            if self.received is not None:
+                self._end_with(128 + number, "")
+            self.received, self._received_at = signal.Signals(number), time.monotonic()
         if self.received is None:
             return
         late = time.monotonic() - self._received_at >= GRACE

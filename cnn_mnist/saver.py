@@ -6,6 +6,7 @@ found a whole checkpoint, at whatever moment the run was killed. Names, format a
 `checkpoint` are those of TensorFlow's own Saver.
 """
 
+import errno
 import re
 import shutil
 from pathlib import Path
@@ -154,18 +155,22 @@ def copy(prefix: Path, folder: Path) -> None:
     """Puts a copy of a whole checkpoint, without its `.meta` file, into another folder.
 
     Raises:
-      OSError: it cannot be written, or is no longer there.
+      FileNotFoundError: it is no longer there, or only parts of it; `folder` stays as it is.
+      OSError: it cannot be written.
     """
+    step = int(prefix.name.rpartition("-")[2])
     part = folder / PART
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    for path in prefix.parent.glob(f"{prefix.name}.*"):
-        if path.suffix != ".meta":
-            shutil.copyfile(path, part / path.name)
-    publish(part, prefix.name)
-    step = int(prefix.name.rpartition("-")[2])
-    write_state(folder, step)
-    shutil.rmtree(part)
+    try:
+        for path in files_of(prefix.parent).get(step, []):
+            if path.suffix != ".meta":
+                shutil.copyfile(path, part / path.name)
+        _require_copied(part / prefix.name)
+        publish(part, prefix.name)
+        write_state(folder, step)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
@@ -227,6 +232,14 @@ def files_of(folder: Path) -> dict[int, list[Path]]:
             if match := FILE_NAME.fullmatch(path.name):
                 found.setdefault(int(match[1]), []).append(path)
     return found
+
+
+def _require_copied(prefix: Path) -> None:
+    """Checks that a copied checkpoint is whole: its files may have been deleted one by one."""
+    try:
+        read(prefix)
+    except READ_ERRORS as error:
+        raise FileNotFoundError(errno.ENOENT, reason(error), str(prefix)) from error
 
 
 def _renamed(folder: Path, old: Path, new: Path) -> Path:

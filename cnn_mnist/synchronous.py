@@ -134,7 +134,8 @@ class Synchronous:
 
 def _now(starts: Any) -> Any:
     """The stamp of so many starts and of the global step."""
-    step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
+    with tf.control_dependencies([starts]):  # or the step may be of before the chief's start
+        step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
     return stamp(starts, step)
 
 

@@ -81,15 +81,18 @@ class Scores:
         self._best_score = read_best(self.best, what)
 
     def add(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
-        """Notes the score of a step; `save` puts its checkpoint into `best`."""
+        """Notes the score of a step; `save` puts its checkpoint into `best`.
+
+        The point of the curves comes last: whoever finds it knows that the step is done with.
+        """
         self._show(
             f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
             f"loss {score['average_loss']:.4f}"
         )
-        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
-        write_scalars(self._curves, curves, step)
         if best_first(score) < best_first(self._best_score):
             self._keep_as_best(step, score, save)
+        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
+        write_scalars(self._curves, curves, step)
 
     def _keep_as_best(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
         """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""

@@ -207,3 +207,71 @@ def test_files_of_takes_tensorflows_names_alone(tmp_path):
     }
     assert saver.steps(tmp_path) == [10]
     assert saver.files_of(tmp_path / "missing") == {}
+
+
+def test_a_step_that_others_take_during_a_save_is_in_the_name(tmp_path):
+    with session_at(7) as (session, the_saver):
+        prefix = the_saver.save(session, str(tmp_path / "model.ckpt"), 5)
+        assert prefix == str(tmp_path / "model.ckpt-7")
+        assert names(tmp_path) == ["checkpoint", *files_of(7)]
+        assert saver.read(prefix)["global_step"] == 7
+        assert tf.train.latest_checkpoint(str(tmp_path)) == prefix
+        before = contents(tmp_path)
+        with session.graph.as_default():
+            tf.compat.v1.train.get_global_step().load(9, session)
+        # The run is known to be on disk up to the step that was in it.
+        assert the_saver.save(session, str(tmp_path / "model.ckpt"), 7) == prefix
+    assert contents(tmp_path) == before
+
+
+def test_what_is_not_finite_is_told_with_the_step_that_others_took(tmp_path):
+    refused = pytest.raises(saver.NonFiniteError, match="^step 7: ")
+    with session_at(7, np.nan) as (session, the_saver), refused:
+        the_saver.save(session, str(tmp_path / "model.ckpt"), 5)
+    assert names(tmp_path) == []
+
+
+def test_a_copy_has_the_same_bytes_and_is_what_tensorflow_finds(tmp_path):
+    save(tmp_path / "there", 4, 40)
+    save(tmp_path / "here", 2, value=9)
+    saver.copy(tmp_path / "there" / "model.ckpt-4", tmp_path / "here")
+    copied = [name for name in files_of(4) if not name.endswith(".meta")]
+    assert names(tmp_path / "here") == sorted(["checkpoint", *files_of(2), *copied])
+    there, here = contents(tmp_path / "there"), contents(tmp_path / "here")
+    assert [here[name] for name in copied] == [there[name] for name in copied]
+    newest = tf.train.latest_checkpoint(str(tmp_path / "here"))
+    assert newest == str(tmp_path / "here" / "model.ckpt-4")
+    assert saver.read(newest)["weights"].tolist() == [1.5, -1.5]
+
+
+def test_a_copy_is_published_like_a_save(tmp_path, monkeypatch):
+    save(tmp_path / "there", 4)
+    part = tmp_path / "here" / saver.PART
+    part.mkdir(parents=True)
+    (part / "model.ckpt-4.data-00000-of-00002").write_bytes(b"half")
+    published = []
+    real = saver.publish
+
+    def publish(part, name):
+        published.append((names(part), saver.steps(tmp_path / "here")))
+        real(part, name)
+
+    monkeypatch.setattr(saver, "publish", publish)
+    saver.copy(tmp_path / "there" / "model.ckpt-4", tmp_path / "here")
+    assert published == [([*files_of(4)[:2]], [])]
+    assert names(tmp_path / "here") == ["checkpoint", *files_of(4)[:2]]
+
+
+@pytest.mark.parametrize(
+    "gone", [[".data-00000-of-00001", ".index", ".meta"], [".index"], [".data-00000-of-00001"]]
+)
+def test_of_a_checkpoint_that_is_being_deleted_nothing_is_copied(tmp_path, gone):
+    prefix = save(tmp_path / "there", 4)
+    save(tmp_path / "here", 2)
+    before = contents(tmp_path / "here")
+    for suffix in gone:
+        saver.Path(prefix + suffix).unlink()
+    with pytest.raises(FileNotFoundError):
+        saver.copy(saver.Path(prefix), tmp_path / "here")
+    assert contents(tmp_path / "here") == before
+    assert not (tmp_path / "here" / saver.PART).exists()

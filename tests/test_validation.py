@@ -170,6 +170,22 @@ def test_best_is_the_highest_accuracy_then_the_lowest_loss(better, worse, tmp_pa
     assert validation.best_first(score(better)) < validation.best_first(other)
 
 
+def test_a_step_has_its_point_in_the_curves_when_it_is_done_with(small, tmp_path):
+    """Or an evaluator that is killed in between would not go back to it."""
+    scores = validation.Scores(record.of(RECIPE, small), str(tmp_path), lambda line: None)
+    seen = []
+    for step, accuracy in ((5, 0.5), (10, 0.4), (15, 0.6)):
+        scores.add(
+            step,
+            {"accuracy": accuracy, "average_loss": 2.0},
+            lambda step=step: seen.append((step, scalars(tmp_path / "eval_validation"))),
+        )
+    points = {"accuracy": [(5, 0.5), (10, pytest.approx(0.4))], "loss": [(5, 2.0), (10, 2.0)]}
+    assert seen == [(5, {}), (15, points)]
+    assert scalars(tmp_path / "eval_validation")["accuracy"][2:] == [(15, pytest.approx(0.6))]
+    assert json.loads((tmp_path / "best" / "score.json").read_text())["global_step"] == 15
+
+
 @pytest.fixture
 def best(trained, tmp_path):
     return shutil.copytree(trained[2] / "best", tmp_path / "best")
