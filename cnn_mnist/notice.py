@@ -54,9 +54,9 @@ class Reader:
 
 def write(target: str, job: str, name: str, servers: Sequence[int], text: str) -> None:
     """Writes a text onto each of the parameter servers; `target` and `job` as of a `Reader`."""
-    for server in servers:
-        with tf.Graph().as_default():  # of its own: the variable has the same name on each
-            put = board(name, server).assign(text, read_value=False)
-            config = tf.compat.v1.ConfigProto(device_filters=[f"/job:ps/task:{server}", job])
-            with tf.compat.v1.Session(target, config=config) as session:
-                session.run(put)
+    filters = [f"/job:ps/task:{server}" for server in servers]  # others may be gone
+    with tf.Graph().as_default():
+        assigned = [board(name, server).assign(text, read_value=False) for server in servers]
+        config = tf.compat.v1.ConfigProto(device_filters=[*filters, job])
+        with tf.compat.v1.Session(target, config=config) as session:
+            session.run(assigned)

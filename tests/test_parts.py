@@ -56,7 +56,7 @@ def gradients(split, recipe, first, end):
     """Loss and gradients, by variable, of rows of the batch of `STEP`."""
     found = {}
 
-    def noted(descent, loss, step, recipe):
+    def noted(descent, objective, loss, step, recipe):
         found.update({v.op.name: g for g, v in descent.compute_gradients(loss)}, loss=loss)
         return tf.no_op()
 
