@@ -1,5 +1,6 @@
 """Clusters of real processes on the loopback: what each trains on, and what comes of it."""
 
+import contextlib
 import json
 import os
 import re
@@ -33,11 +34,15 @@ def flags(data_dir, model_dir, *more):
     ]
 
 
+@contextlib.contextmanager
 def start(module, arguments, folder, config=None):
-    """Starts `python -m MODULE`, marked, with a working directory of its own."""
+    """A process of `python -m MODULE`, marked, with a working directory of its own.
+
+    It ends with the test, also where that fails.
+    """
     folder.mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), MARK: str(folder)}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
         env={**environment, "TF_CONFIG": config} if config else environment,
@@ -46,6 +51,12 @@ def start(module, arguments, folder, config=None):
         text=True,
         start_new_session=True,  # Ctrl-C is for it alone
     )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.stdout.close()
+        process.wait()
 
 
 def marked(folder):
@@ -315,37 +326,33 @@ def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path)
 
 def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp_path):
     configs = cluster.tf_configs(cluster.free_addresses(3), 1, 1, False)
-    model_dir = tmp_path / "chief" / "model_dir"
-    started = {
-        name: start(
-            "cnn_mnist.main",
-            flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=sync", *more),
-            tmp_path / name,
-            configs[name],
-        )
-        for name, more in (("chief", []), ("ps-0", []), ("worker-0", ["--batch_size=16"]))
-    }
-    printed, _ = started["worker-0"].communicate()
-    assert started["worker-0"].returncode == 2, printed
-    assert re.search(r"^error: .*--batch_size is 16, the chief's 18;.*\n\Z", printed, re.MULTILINE)
-    # One with the chief's flags is let in by the chief, which has waited for it.
-    more = ("--steps=1000000", "--strategy=sync", "--index_log_dir=indices")
-    arguments = flags(small_data_dir, "model_dir", *more)
-    worker = start("cnn_mnist.main", arguments, tmp_path / "worker-0", configs["worker-0"])
-    indices = tmp_path / "worker-0" / "indices" / "worker_0.jsonl"
-    while not indices.exists() or len(indices.read_text().splitlines()) < 5:
-        assert worker.poll() is None
-        time.sleep(0.05)
-    started["chief"].send_signal(signal.SIGTERM)
-    printed, _ = started["chief"].communicate()
-    assert started["chief"].returncode == 143, printed
-    assert saver.steps(model_dir)[-1] >= 4
-    for process in (worker, started["ps-0"]):
-        assert process.poll() is None  # the chief may come back
-        process.send_signal(signal.SIGTERM)
-        printed, _ = process.communicate()
-        assert process.returncode == 143, printed
-    assert sorted(path.name for path in (tmp_path / "worker-0").iterdir()) == ["indices"]
+    same = flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=sync")
+
+    def process(name, *more):
+        return start("cnn_mnist.main", [*same, *more], tmp_path / name, configs[name])
+
+    with process("chief") as chief, process("ps-0") as server:
+        with process("worker-0", "--batch_size=16") as worker:
+            printed, _ = worker.communicate()
+        assert worker.returncode == 2, printed
+        refusal = r"^error: .*--batch_size is 16, the chief's 18;.*\n\Z"
+        assert re.search(refusal, printed, re.MULTILINE)
+        # One with the chief's flags is let in by the chief, which has waited for it.
+        with process("worker-0", "--index_log_dir=indices") as worker:
+            indices = tmp_path / "worker-0" / "indices" / "worker_0.jsonl"
+            while not indices.exists() or len(indices.read_text().splitlines()) < 5:
+                assert worker.poll() is None
+                time.sleep(0.05)
+            chief.send_signal(signal.SIGTERM)
+            printed, _ = chief.communicate()
+            assert chief.returncode == 143, printed
+            assert saver.steps(tmp_path / "chief" / "model_dir")[-1] >= 4
+            for other in (worker, server):
+                assert other.poll() is None  # the chief may come back
+                other.send_signal(signal.SIGTERM)
+                printed, _ = other.communicate()
+                assert other.returncode == 143, printed
+    assert [path.name for path in (tmp_path / "worker-0").iterdir()] == ["indices"]
     assert list((tmp_path / "ps-0").iterdir()) == []
 
 
