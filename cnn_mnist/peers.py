@@ -145,7 +145,8 @@ class Watch:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "Watch":
-        # What comes in at one end of the pipe wakes the thread, though the main one is in a call.
+        # A signal's number comes out of the pipe at once, though the main thread, which Python has
+        # call the handlers, be in a call.
         self._wakeups, end = os.pipe()
         os.set_blocking(self._wakeups, False)
         os.set_blocking(end, False)
@@ -201,10 +202,10 @@ class Watch:
             numbers = [n for n in os.read(self._wakeups, 64) if n in SIGNALS]
         except BlockingIOError:
             numbers = []
-        if numbers and self.received is not None:
-            self._end_with(128 + numbers[0], "")
-        elif numbers:
-            self.received, self._received_at = signal.Signals(numbers[0]), time.monotonic()
+        for number in numbers:
+            if self.received is not None:
+                self._end_with(128 + number, "")
+            self.received, self._received_at = signal.Signals(number), time.monotonic()
         if self.received is None:
             return
         late = time.monotonic() - self._received_at >= GRACE

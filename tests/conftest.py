@@ -1,6 +1,8 @@
 """What several tests share: data, and commands run as a user runs them."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +76,25 @@ def scalars(folder):
                 if value.HasField("simple_value"):
                     found.setdefault(value.tag, []).append((event.step, value.simple_value))
     return found
+
+
+@contextlib.contextmanager
+def listening(address="127.0.0.1:0"):
+    """Somebody who is there, but does nothing else; the address, with the port that it got."""
+    host, port = address.split(":")
+    with socket.create_server((host, int(port))) as listener:
+        yield "{}:{}".format(*listener.getsockname())
+
+
+@pytest.fixture(scope="session")
+def _started_servers():
+    from servers import Servers
+
+    return Servers()
+
+
+@pytest.fixture
+def servers(_started_servers):
+    """TensorFlow's servers of a cluster, in this process, with nothing in them."""
+    _started_servers.reset()
+    return _started_servers
