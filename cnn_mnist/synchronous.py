@@ -130,7 +130,8 @@ class Synchronous:
 
 
 def _stamp(starts: Any) -> Any:
-    step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
+    with tf.control_dependencies([starts]):  # or the step may be of before the chief's start
+        step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
     return tf.bitwise.left_shift(starts, tf.constant(STEP_BITS, tf.int64)) + step
 
 
