@@ -227,7 +227,7 @@ def _wait_for_start(
     what = f"the chief at {cluster.chief} to begin"
     while done.read() is None:
         if (told := begun.read()) is not None:
-            waiting.over(what)
+            waiting.over(f"the chief at {cluster.chief}")
             return told
         waiting.still(what)
         time.sleep(peers.LOOK_EVERY)

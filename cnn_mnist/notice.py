@@ -4,7 +4,7 @@
 `DONE`, on each parameter server: that the training is over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -52,10 +52,11 @@ class Reader:
         return self._session.run(self._text).decode()
 
 
-def write(target: str, job: str, name: str, servers: Iterable[int], text: str) -> None:
+def write(target: str, job: str, name: str, servers: Sequence[int], text: str) -> None:
     """Writes a text onto each of the parameter servers; `target` and `job` as of a `Reader`."""
+    filters = [f"/job:ps/task:{server}" for server in servers]  # others may be gone
     with tf.Graph().as_default():
         assigned = [board(name, server).assign(text, read_value=False) for server in servers]
-        config = tf.compat.v1.ConfigProto(device_filters=["/job:ps", job])
+        config = tf.compat.v1.ConfigProto(device_filters=[*filters, job])
         with tf.compat.v1.Session(target, config=config) as session:
             session.run(assigned)
