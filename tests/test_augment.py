@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist import augment, recipes
+from cnn_mnist import augment, parts, recipes
 
 
 @pytest.fixture(scope="module")
@@ -13,8 +13,10 @@ def images(mnist):
     return mnist.train.images[:7, ..., np.newaxis] / np.float32(255)
 
 
-def run(images, kind, *, seed=3, step=0):
+def run(images, kind, *, seed=3, step=0, part=None):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        if part:
+            parts.set_part(parts.Part(tf.constant(step, tf.int64), *part))
         global_step = tf.compat.v1.train.get_or_create_global_step()
         result = augment.augmented(tf.constant(images), kind, seed=seed)
         session.run(tf.compat.v1.global_variables_initializer())
@@ -58,6 +60,14 @@ def test_amounts_are_a_function_of_seed_and_step(images, kind):
     for other in (run(images, kind, seed=4), run(images, kind, step=1)):
         assert np.abs(other - first).max() > 0.1
     assert first.min() >= 0 and first.max() <= 1
+
+
+@pytest.mark.parametrize("kind", recipes.AUGMENTS[1:])
+def test_the_parts_of_a_batch_are_moved_as_the_whole_is(images, kind):
+    whole = run(images, kind, step=8)
+    split = [run(images[:2], kind, step=8, part=(0, 2, 7))]
+    split += [run(images[2:], kind, step=8, part=(2, 5, 7))]
+    np.testing.assert_array_equal(np.concatenate(split), whole)
 
 
 def test_each_image_moves_by_an_amount_of_its_own_and_not_too_far(images):

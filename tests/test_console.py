@@ -67,6 +67,32 @@ def test_tensorflow_starts_without_a_word():
     assert (result.returncode, result.stdout, result.stderr) == (0, b"run\n", b"")
 
 
+def test_a_clusters_noise_is_dropped_and_no_other_line():
+    lines = [
+        "2026 I tensorflow/core/rendezvous.cc:405] Local rendezvous is aborting with status: OUT",
+        "2026 W tensorflow/core/worker.cc:9] RecvTensor cancelled for 417",
+        "\t [[{{node global_step}}]]",
+        "2026 E a real error [[{{node global_step}}]]",
+        "RecvTensor cancelled",
+    ]
+    code = "import os\nfrom cnn_mnist import console\nwith console.quiet_cluster():\n"
+    code += f"    os.write(2, {chr(10).join([*lines, ''])!r}.encode())"
+    assert run(code).stderr.decode().splitlines() == lines[3:]
+
+
+def test_nothing_is_dropped_from_stderr_but_what_is_named():
+    code = "import os\nfrom cnn_mnist import console\n"
+    code += "with console.without(['a.c', '[x]']):\n    os.write(2, b'abc\\na.c\\nx\\n[x]\\n')"
+    assert run(code).stderr == b"abc\nx\n"
+
+
+def test_that_another_process_was_no_faster_is_told_only_outside_of_a_cluster(monkeypatch):
+    message = "It seems that global step (tf.train.get_global_step) has not been increased. Current"
+    for cluster in (True, False):
+        monkeypatch.setenv("TF_CONFIG", "{}") if cluster else monkeypatch.delenv("TF_CONFIG")
+        assert console.is_shown(record(message, logging.WARNING), terminal=False) is not cluster
+
+
 def record(message, level=logging.INFO):
     return logging.LogRecord("tensorflow", level, "", 0, message, (), None)
 

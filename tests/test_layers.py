@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist import layers
+from cnn_mnist import layers, parts
 
 NAMES = ["conv2d/kernel", "conv2d_1/kernel", "dense/kernel", "dense_1/kernel", "dropout"]
 
@@ -102,6 +102,20 @@ class TestDropout:
 
     def test_acts_in_training_alone(self):
         np.testing.assert_array_equal(self.values(training=False), np.ones((60, 500)))
+
+    @pytest.mark.parametrize("trainers", [2, 3, 4])
+    def test_the_masks_of_the_parts_of_a_batch_are_together_that_of_the_whole(self, trainers):
+        whole = self.values(seed=5, step=8)
+        together = []
+        for rank in range(trainers):
+            first, end = parts.bounds(rank, trainers, 60)
+
+            def part(first=first, size=end - first):
+                parts.set_part(parts.Part(tf.constant(8, tf.int64), first, size, 60))
+                return layers.dropout(tf.ones((size, 500)), self.RATE, training=True, seed=5)
+
+            together.append(value_of(part))
+        np.testing.assert_array_equal(np.concatenate(together), whole)
 
 
 @pytest.mark.parametrize("units", [9, 1311])  # 9: a small kernel; 800 * 1311 is a large one

@@ -92,6 +92,52 @@ def test_a_wrong_cluster_is_one_line_and_nothing_is_written(cnn_mnist, tmp_path)
     assert files_below(tmp_path) == []
 
 
+CLUSTER = {
+    "cluster": {"chief": ["127.0.0.1:2001"], "worker": ["127.0.0.1:2002"], "ps": ["127.0.0.1:2003"]}
+}
+
+
+@pytest.mark.parametrize("role", ["chief", "worker"])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--strategy=mirrored"], "--strategy=mirrored: is for one process, but TF_CONFIG names"),
+        (["--steps_per_call=2"], "--steps_per_call=2: expected 1 in a cluster"),
+        (
+            ["--strategy=sync", "--batch_size=1"],
+            "--batch_size=1: expected at least 2, an image for the chief and for each worker",
+        ),
+        (["--strategy=luck"], "--strategy=luck"),
+        (["--cluster_timeout=0.5"], "--cluster_timeout=0.5"),
+        (["--cluster_timeout=soon"], "--cluster_timeout=soon"),
+    ],
+)
+def test_what_a_cluster_cannot_train_is_one_line(cnn_mnist, tmp_path, role, flags, message):
+    config = {**CLUSTER, "task": {"type": role, "index": 0}}
+    result = cnn_mnist(*flags, env={"TF_CONFIG": json.dumps(config)})
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(rf"error: [^\n]*{re.escape(message)}[^\n]*\n", result.stderr)
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("strategy", ["parameter_server", "sync"])
+def test_a_strategy_for_several_processes_wants_a_cluster(cnn_mnist, tmp_path, strategy):
+    result = cnn_mnist(f"--strategy={strategy}", "--mode=train")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"error: --strategy={strategy}: expected a cluster [^\n]*cnn_mnist\.cluster[^\n]*\n",
+        result.stderr,
+    )
+    assert files_below(tmp_path) == []
+
+
+def test_what_is_not_training_is_done_alone_in_a_cluster(cnn_mnist):
+    config = {**CLUSTER, "task": {"type": "ps", "index": 0}}
+    result = cnn_mnist("--mode=summary", "--recipe=tfjs", env={"TF_CONFIG": json.dumps(config)})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "5,994" in result.stdout
+
+
 @pytest.mark.parametrize(
     "config",
     [
