@@ -17,7 +17,7 @@ def board(name: str, server: int) -> Any:
     """A text on a parameter server, as a variable of the default graph, in no checkpoint."""
     with tf.device(f"/job:ps/task:{server}"):
         return tf.compat.v1.get_variable(
-            name,
+            f"{name}_{server}",
             [],
             tf.string,
             initializer=tf.constant_initializer(""),
