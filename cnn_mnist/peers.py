@@ -90,6 +90,8 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
 
     Args:
       others: name -> address.
+      timeout: seconds, `--cluster_timeout`.
+      show: prints a line.
 
     Raises:
       ClusterError: one does not, for too long.
@@ -130,6 +132,7 @@ class Watch:
           fatal: names of roles without which the job is lost.
           awaited: of roles that may come back within `timeout` seconds.
           told: of roles that may come back or not.
+          timeout: seconds, `--cluster_timeout`.
           show: prints a line.
           keep_on: after a signal, whether to go on as long as the chief does, for `GRACE` seconds;
             otherwise the caller ends on the signal, and this thread only if it cannot.
@@ -189,7 +192,7 @@ class Watch:
             was_gone = self._misses.get(name, 0) >= GONE_AFTER
             is_gone = self._is_gone(name, address)
             if is_gone != was_gone:
-                what = "is gone; the training goes on without it" if is_gone else "is there"
+                what = "is not there; the training goes on without it" if is_gone else "is there"
                 self._show(f"{name} at {address} {what}")
 
     def _is_gone(self, name: str, address: str) -> bool:

@@ -121,7 +121,7 @@ from cnn_mnist.tf_config import Cluster
 peers.LOOK_EVERY, peers.GRACE, peers.TELL_AFTER = 0.1, {grace}, 0.2
 cluster = Cluster({chief!r}, {workers!r}, {ps!r}, {role!r}, 0)
 with peers.Watch(
-    cluster, fatal={fatal!r}, awaited={awaited!r}, told={told!r}, timeout=0.5,
+    cluster, fatal={fatal!r}, awaited={awaited!r}, told={told!r}, timeout={timeout},
     show=lambda line: print(line, flush=True), keep_on={keep_on!r},
 ) as watch:
     print("ready", flush=True)
@@ -147,7 +147,15 @@ def chief():
 @contextlib.contextmanager
 def watching(chief, *, role="worker", workers=(), ps=(), body="time.sleep(600)", **options):
     """A process with a `Watch`, when it is ready."""
-    fields = {"grace": 600, "fatal": [], "awaited": [], "told": [], "keep_on": True, **options}
+    fields = {
+        "grace": 600,
+        "timeout": 0.5,
+        "fatal": [],
+        "awaited": [],
+        "told": [],
+        "keep_on": True,
+        **options,
+    }
     own = (nobody(),) if role == "worker" else ()
     code = WATCHED.format(
         chief=chief, workers=own + workers, ps=ps, role=role, body=body.strip(), **fields
@@ -197,13 +205,24 @@ def test_who_may_come_back_is_awaited_for_a_time(chief):
     assert stderr.count("\n") == 1
 
 
+def test_who_comes_back_in_time_is_awaited_no_more(chief):
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(listening())
+        with watching(chief, workers=(other,), awaited=["worker"], timeout=600) as process:
+            stack.close()
+            line = process.stdout.readline()
+            assert line == f"waiting for worker 1 at {other}, for 0 s so far\n"
+            with listening(other):
+                assert process.stdout.readline() == f"worker 1 at {other} is there\n"
+
+
 def test_who_comes_and_goes_is_told(chief):
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(listening())
         with watching(chief, workers=(other,), told=["worker"]) as process:
             stack.close()
             line = process.stdout.readline()
-            assert line == f"worker 1 at {other} is gone; the training goes on without it\n"
+            assert line == f"worker 1 at {other} is not there; the training goes on without it\n"
             with listening(other):
                 assert process.stdout.readline() == f"worker 1 at {other} is there\n"
             assert process.poll() is None
