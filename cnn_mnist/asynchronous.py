@@ -26,7 +26,12 @@ class Asynchronous:
 
     def __init__(self, batch_size: int, steps: int) -> None:
         self._next = tf.compat.v1.get_variable(
-            "next_batch", [], tf.int64, initializer=tf.zeros_initializer(), collections=[]
+            "next_batch",
+            [],
+            tf.int64,
+            initializer=tf.zeros_initializer(),
+            trainable=False,
+            collections=[],
         )
         taken = tf.raw_ops.ResourceCountUpTo(resource=self._next.handle, limit=steps, T=tf.int64)
         self.part = Part(taken, first=0, size=batch_size, batch_size=batch_size)
