@@ -45,9 +45,7 @@ class Servers:
 
     def session_config(self, member):
         """As in `distributed`: a member needs itself and the parameter servers."""
-        config = sessions.config()
-        config.device_filters.extend(["/job:ps", job(member)])
-        return config
+        return sessions.for_cluster(job(member))
 
     def reset(self):
         """Forgets all variables, queues and accumulators."""
