@@ -25,7 +25,8 @@ class Member:
     def start(self, step=0):
         """As the chief: with what a checkpoint holds."""
         self.session.run(self._init)
-        self.step.load(step, self.session)
+        with self.session.graph.as_default():
+            self.step.load(step, self.session)
         self.steps.start(self.session, step)
 
     def take(self):

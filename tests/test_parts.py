@@ -72,8 +72,7 @@ def gradients(split, recipe, first, end):
         return session.run(found)
 
 
-@pytest.mark.parametrize("augment", ["none", "shift_and_rotation"])
-@pytest.mark.parametrize("dropout_rate", [0.0, 0.4])
+@pytest.mark.parametrize(("augment", "dropout_rate"), [("none", 0.0), ("shift_and_rotation", 0.4)])
 def test_the_weighted_mean_of_the_parts_gradients_is_that_of_the_batch(
     small, augment, dropout_rate
 ):

@@ -59,8 +59,9 @@ class Member:
     def start(self, step=0, weights=(1.0, 2.0, 3.0)):
         """As a chief: with what a checkpoint holds."""
         self.session.run(self._init)
-        self._step.load(step, self.session)
-        self._weights.load(weights, self.session)
+        with self.session.graph.as_default():
+            self._step.load(step, self.session)
+            self._weights.load(weights, self.session)
         self.steps.start(self.session, step)
 
     def begin(self):
