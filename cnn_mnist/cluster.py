@@ -166,8 +166,14 @@ class Launcher:
 
     def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
         for line in source:
-            with self._printing:
-                print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
+            try:
+                with self._printing:
+                    print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
+            except BrokenPipeError:  # the reader has gone: `... | head`
+                self._received.append(signal.SIGTERM)
+                break
+        for _ in source:  # to its end, or else the process waits for a reader
+            pass
 
     def _say(self, name: str, text: str) -> None:
         with self._printing:

@@ -260,7 +260,7 @@ def test_one_process_and_a_cluster_resume_each_others_checkpoints(
 
 def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_data_dir, tmp_path):
     """What the workers are at when it comes back belongs to steps that it gives out again."""
-    more = ("--steps=400", "--save_checkpoints_steps=50", "--log_every_n_iter=10")
+    more = ("--steps=150", "--save_checkpoints_steps=50", "--log_every_n_iter=10")
     arguments = ["--workers=1", "--restarts=1", *flags(small_data_dir, "model_dir", *more)]
     with start("cnn_mnist.cluster", [*arguments, "--no-evaluator"], tmp_path) as launcher:
         lines = []
@@ -272,8 +272,8 @@ def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_dat
     assert launcher.returncode == 0, printed
     assert "Traceback" not in printed
     assert "ended with 137; it is started again" in printed
-    assert saver.steps(tmp_path / "model_dir")[-1] == 400
-    assert variables(tmp_path / "model_dir", 400)["global_step"] == 400
+    assert saver.steps(tmp_path / "model_dir")[-1] == 150
+    assert variables(tmp_path / "model_dir", 150)["global_step"] == 150
     assert nothing_is_left_of(tmp_path)
 
 
