@@ -25,6 +25,7 @@ FLAGS = flags.FLAGS
 STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
 TRAINING_MODES = ("train_and_eval", "train")
 WRITING_MODES = (*TRAINING_MODES, "eval", "show_data")  # into the model_dir
+LONGEST_TIMEOUT = 1e9  # seconds
 HELPERS = ("worker", "ps")  # roles that need no model_dir
 MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
 
@@ -91,7 +92,6 @@ flags.DEFINE_float(
     "cluster_timeout",
     600.0,
     "Seconds to wait for another process of the cluster before giving up.",
-    lower_bound=1.0,
 )
 flags.DEFINE_bool(
     "allow_public_cluster",
@@ -195,6 +195,13 @@ def parse_flags(argv: list[str]) -> None:
     helps = cluster is not None and FLAGS.mode in TRAINING_MODES and cluster.role in HELPERS
     writes = FLAGS.mode in WRITING_MODES and not helps
     usage.check_folder("model_dir", FLAGS.model_dir, writable=writes)
+    if FLAGS.index_log_dir is not None:
+        usage.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
+    if not 1 <= FLAGS.cluster_timeout <= LONGEST_TIMEOUT:  # nor NaN
+        timeout = FLAGS.cluster_timeout
+        raise UsageError(
+            f"--cluster_timeout={timeout}: expected at least 1 and at most 1e9 seconds"
+        )
     names = FLAGS.class_names
     if len(names) != 10 or not all(names):
         raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names!r:.200}")

@@ -44,12 +44,19 @@ NO_CHOICES = (
     "\u00fc",
     "0",
 )
-OF_TYPE = {"int": NO_INTEGERS, "float": NO_NUMBERS, "string enum": NO_CHOICES}
+NO_TRUTHS = ("", "soup", "2", "None", "yes", "-1", "\u00fc", "1\n2")
+OF_TYPE = {
+    "int": NO_INTEGERS,
+    "float": NO_NUMBERS,
+    "string enum": NO_CHOICES,
+    "bool": NO_TRUTHS,
+}
 NO_FOLDERS = ("", "a_file", "a_file/below", "to_nowhere", "to_itself/below", LONG, NOT_UTF8)
 NO_FLAG_TEXTS: dict[str, tuple[str, ...]] = {
     "model_dir": NO_FOLDERS,
     "data_dir": (*NO_FOLDERS, "nowhere", "empty", "damaged", "full", "damaged/mnist.npz"),
     "export_dir": (*NO_FOLDERS, "full"),
+    "index_log_dir": NO_FOLDERS,
     "class_names": (
         *("", "a,b", "0,1,2,3,4,5,6,7,8", "0,1,2,3,4,5,6,7,8,9,10", ",,,,,,,,,", '"a', "a\nb"),
         *("0,1,2,3,4,5,6,7,8,", "0,1,2,3,4,5,6,7,8,\x1b[2J", f"0,1,2,3,4,5,6,7,8,{NOT_UTF8}"),
@@ -66,6 +73,7 @@ MORE = {  # values of the right type
     "save_checkpoints_steps": ("0",),
     "steps_per_call": ("0", "10001"),
     "learning_rate": ("0", "1e39", "1e-50"),
+    "cluster_timeout": ("0", "0.9", "1e10"),
     "dropout_rate": ("1", "1.5", "1e9"),
     "seed": ("4294967296", "9" * 30),
 }
