@@ -84,7 +84,8 @@ def test_the_parts_of_a_batch_are_moved_as_the_whole_is(images, kind):
     whole = run(images, kind, step=8)
     split = [run(images[:2], kind, step=8, part=(0, 2, 7))]
     split += [run(images[2:], kind, step=8, part=(2, 5, 7))]
-    np.testing.assert_array_equal(np.concatenate(split), whole)
+    # TensorFlow 2.15 rounds otherwise where there are other numbers of images.
+    np.testing.assert_allclose(np.concatenate(split), whole, rtol=0, atol=2e-6)
 
 
 def test_each_image_moves_by_an_amount_of_its_own_and_not_too_far(images):
