@@ -138,6 +138,16 @@ def step_of(checkpoint: str) -> int:
         raise unreadable(checkpoint, error) from error
 
 
+def saved_step(model_dir: str) -> int:
+    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    return step_of(checkpoint) if checkpoint else 0
+
+
 def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
     """Checks the names and shapes of a checkpoint's variables.
 

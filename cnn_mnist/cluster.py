@@ -20,10 +20,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO
+
+from cnn_mnist import exits, usage
+from cnn_mnist.signals import SIGNALS
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
 LOOK_EVERY = 0.1  # seconds
 
@@ -34,10 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: trained. The chief's own if it failed; if not, that of the evaluator, or of a role of which
     every process failed. 143 and 130: ended by SIGTERM or Ctrl-C.
     """
-    options, flags = _parser().parse_known_args(argv)
-    addresses = free_addresses(1 + options.workers + options.ps + options.evaluator)
-    configs = tf_configs(addresses, options.workers, options.ps, options.evaluator)
-    return Launcher(configs, flags, options.restarts).run()
+
+    def command() -> int:
+        options, flags = _parser().parse_known_args(argv)
+        addresses = free_addresses(1 + options.workers + options.ps + options.evaluator)
+        configs = tf_configs(addresses, options.workers, options.ps, options.evaluator)
+        return Launcher(configs, flags, options.restarts).run()
+
+    return exits.code_of(command)
 
 
 def tf_configs(addresses: list[str], workers: int, servers: int, evaluator: bool) -> dict[str, str]:
@@ -201,11 +207,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message.removeprefix('argument ')}\n")
-
-
 def _count(least: int) -> Callable[[str], int]:
     def count(text: str) -> int:
         if not text.isdigit() or int(text) < least:
@@ -217,8 +218,8 @@ def _count(least: int) -> Callable[[str], int]:
     return count
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> usage.Parser:
+    parser = usage.Parser(
         prog="python -m cnn_mnist.cluster",
         description="Trains with a cluster of several processes on this machine. All other flags "
         "are those of `python -m cnn_mnist.main`.",

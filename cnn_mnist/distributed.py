@@ -107,17 +107,13 @@ def lead(
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), start]
         if settings.strategy == "sync":
             session_hooks.append(BatchNormNote())
-        note = hooks.no_note
-        if screen.is_terminal:
-            progress = hooks.ProgressHook(recipe.steps, screen)
-            stack.callback(progress.stop)
-            session_hooks.append(progress)
-            note = progress.note
+        shown, note = stack.enter_context(hooks.progress(recipe.steps, screen))
+        session_hooks += shown
         if settings.log_every_n_iter:
             session_hooks.append(hooks.softmax_logging_hook(settings.log_every_n_iter, note))
         session_hooks.append(Finish(recipe.steps, stop))
         session_hooks.append(saving_hook(model_dir, settings.save_checkpoints_steps))
-        while stop.received is None and _saved_step(record, model_dir) < recipe.steps:
+        while stop.received is None and checkpoints.saved_step(model_dir) < recipe.steps:
             with _telling_who_is_gone(cluster), naming_shard(split):
                 classifier.train(trainer.input_fn, hooks=session_hooks, max_steps=recipe.steps)
         events.flush(model_dir)
@@ -153,11 +149,6 @@ def follow(
     return watch.received
 
 
-def job(cluster: Cluster) -> str:
-    """The name of this process in TensorFlow's devices."""
-    return f"/job:{cluster.role}/task:{cluster.index}"
-
-
 def _watch(cluster: Cluster, settings: Settings, screen: Console) -> peers.Watch:
     is_chief, together = cluster.role == "chief", settings.strategy == "sync"
     return peers.Watch(
@@ -176,7 +167,7 @@ def _prepared(
     cluster: Cluster, record: Record, split: Split | ShardedSplit, settings: Settings
 ) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
-    recipe, config = record.recipe, sessions.for_cluster(job(cluster))
+    recipe, config = record.recipe, sessions.for_cluster(cluster.device)
     config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, config)
     with _index_log(settings.index_log_dir, cluster) as index_log:
         trainer = Trainer(cluster, settings.strategy, recipe, split, settings.model_dir, index_log)
@@ -206,11 +197,6 @@ def _telling_who_is_gone(cluster: Cluster) -> Iterator[None]:
         raise
 
 
-def _saved_step(record: Record, model_dir: str) -> int:
-    checkpoint = checkpoints.newest_whole(model_dir)
-    return checkpoints.step_of(checkpoint) if checkpoint else 0
-
-
 def _told(cluster: Cluster, record: Record, settings: Settings) -> str:
     """What the chief tells the workers that they train together."""
     fields = {**dataclasses.asdict(record), "strategy": settings.strategy, "cluster": cluster.spec}
@@ -221,8 +207,8 @@ def _wait_for_start(
     cluster: Cluster, target: str, settings: Settings, screen: Console
 ) -> str | None:
     """What the chief tells when everything is ready; None if it is done."""
-    begun = notice.Reader(target, job(cluster), notice.TRAINED, 0)
-    done = notice.Reader(target, job(cluster), notice.DONE, 0)
+    begun = notice.Reader(target, cluster.device, notice.TRAINED, 0)
+    done = notice.Reader(target, cluster.device, notice.DONE, 0)
     waiting = peers.Waiting(settings.cluster_timeout, screen.print)
     what = f"the chief at {cluster.chief} to begin"
     while done.read() is None:

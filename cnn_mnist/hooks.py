@@ -1,8 +1,9 @@
 """Session hooks: what a training run shows, and how it ends early."""
 
+import contextlib
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -103,6 +104,19 @@ class ProgressHook(estimator.SessionRunHook):
     def stop(self) -> None:
         """Takes the bar off the screen's last line, also after an error."""
         self._progress.stop()
+
+
+@contextlib.contextmanager
+def progress(total_steps: int, console: Console) -> Iterator[tuple[list[Any], Callable[..., None]]]:
+    """A `ProgressHook` in a list, and what shows a note beside it; off a terminal neither."""
+    if not console.is_terminal:
+        yield [], no_note
+        return
+    hook = ProgressHook(total_steps, console)
+    try:
+        yield [hook], hook.note
+    finally:
+        hook.stop()
 
 
 class _StepsPerSecond(ProgressColumn):

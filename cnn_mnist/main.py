@@ -8,17 +8,15 @@ only evaluates.
 
 import dataclasses
 import os
-import signal
 import sys
 from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import listening, processor, tf_config, usage
-from cnn_mnist.errors import InputError, RunError, reason
+from cnn_mnist import exits, listening, processor, tf_config, usage
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import AUGMENTS, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
-from cnn_mnist.signals import ending_program, leave
+from cnn_mnist.signals import leave
 from cnn_mnist.usage import UsageError
 
 FLAGS = flags.FLAGS
@@ -132,44 +130,19 @@ flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command `argv`, by default `sys.argv`, and returns its exit code.
+    """Runs the command `argv`, by default `sys.argv`, and returns its exit code: see `exits`."""
+    return exits.code_of(lambda: _run(sys.argv if argv is None else argv))
 
-    0: done. 1: failed while running. 2: wrong flag, file or folder; nothing was written. 143 and
-    130: ended by SIGTERM or Ctrl-C.
-    """
-    try:
-        with ending_program(), quiet_threads():
-            parse_flags(sys.argv if argv is None else argv)
-            recipe = chosen_recipe()
-            cluster = chosen_cluster(recipe)
-            from cnn_mnist import commands  # not before the flags are known to be good
 
-            options = commands.Options(cluster=cluster, **values_of(commands.Options, "cluster"))
-            code = commands.MODES[FLAGS.mode](recipe, options)
-            sys.stdout.flush()
-            return code
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except SystemExit as ended:  # `--help`, SIGTERM
-        return int(ended.code or 0)
-    except BrokenPipeError:  # the reader of stdout has gone: `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        return 1
-    except OSError as error:  # a full disk, a folder that may not be written to
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except Exception as error:
-        if not _is_of_tensorflow(error):
-            raise
-        print(f"error: {reason(error, 300)}", file=sys.stderr)
-        return 1
+def _run(argv: list[str]) -> int:
+    with quiet_threads():
+        parse_flags(argv)
+        recipe = chosen_recipe()
+        cluster = chosen_cluster(recipe)
+        from cnn_mnist import commands  # not before the flags are known to be good
+
+        options = commands.Options(cluster=cluster, **values_of(commands.Options, "cluster"))
+        return commands.MODES[FLAGS.mode](recipe, options)
 
 
 def parse_flags(argv: list[str]) -> None:
@@ -258,12 +231,6 @@ def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
         )
     listening.check(cluster, FLAGS.allow_public_cluster)
     return cluster
-
-
-def _is_of_tensorflow(error: Exception) -> bool:
-    """Whether it is an error of TensorFlow's C++ code, as of a file that cannot be written."""
-    tf = sys.modules.get("tensorflow")
-    return tf is not None and isinstance(error, tf.errors.OpError)
 
 
 def values_of(fields: type, *but: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def serve(cluster: Cluster, target: str, timeout: float, show: Callable[[str], N
       ClusterError: the chief is gone, or did not come; or another parameter server is gone.
       JobError: the chief has ended with an error.
     """
-    reader = notice.Reader(target, f"/job:ps/task:{cluster.index}", notice.DONE, cluster.index)
+    reader = notice.Reader(target, cluster.device, notice.DONE, cluster.index)
     with peers.Watch(
         cluster, fatal=[], awaited=[], told=[], timeout=timeout, show=show, keep_on=True
     ) as watch:

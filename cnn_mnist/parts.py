@@ -2,8 +2,8 @@
 
 Alone, a process trains on the whole batch of the global step; if it has several GPUs, each of them
 on an equal part. In a cluster the step is one that the process was given, and the rows may be a
-part of that step's batch. Random numbers are drawn for the
-whole batch, of which a part takes its own rows: so the parts together see what one process sees.
+part of that step's batch. Random numbers are drawn for the whole batch, of which a part takes its
+own rows: so the parts together see what one process sees.
 
 Shapes are written with these axes: B rows of the whole batch, b rows of a part.
 """

@@ -83,7 +83,7 @@ def _tell(cluster: Cluster, target: str, text: str) -> None:
     """Tells the parameter servers that the training is over, but for those that are gone."""
     addresses = peers.addresses(cluster, "ps").values()
     there = [index for index, address in enumerate(addresses) if peers.reachable(address)]
-    notice.write(target, distributed.job(cluster), notice.DONE, there, text)
+    notice.write(target, cluster.device, notice.DONE, there, text)
 
 
 _SERVERS: list[Any] = []  # they serve as long as they are not collected

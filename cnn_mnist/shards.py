@@ -26,49 +26,32 @@ is trained on. The second command reads everything and compares the sha256, too.
 import argparse
 import hashlib
 import os
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from rich.progress import track
 
-from cnn_mnist import console, dataset, files, shard_list, tfrecord, usage
+from cnn_mnist import console, dataset, exits, files, shard_list, tfrecord, usage
 from cnn_mnist.dataset import DatasetError
-from cnn_mnist.errors import InputError
 from cnn_mnist.shard_list import Shard
-from cnn_mnist.signals import ending_program, leave
+from cnn_mnist.signals import leave
 from cnn_mnist.sources import Split, shown
 from cnn_mnist.usage import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `argv`, by default that of the process, and returns its exit code.
+    """Runs the command `argv`, by default that of the process; returns its exit code: see `exits`.
 
-    0: done. 1: failed while writing. 2: a wrong flag, file or folder, or a damaged shard. 143 and
-    130: ended by SIGTERM or Ctrl-C.
+    2 means a damaged shard, too.
     """
-    try:
-        with ending_program():
-            options = _parser().parse_args(argv)
-            console.tame_environment()
-            return _write(options) if options.check is None else check(options.check)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except SystemExit as ended:  # `--help`, SIGTERM
-        return int(ended.code or 0)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
-        return 1
+
+    def command() -> int:
+        options = _parser().parse_args(argv)
+        console.tame_environment()
+        return _write(options) if options.check is None else check(options.check)
+
+    return exits.code_of(command)
 
 
 def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
@@ -147,13 +130,8 @@ def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
     return Shard(path, len(labels), len(content), hashlib.sha256(content).hexdigest())
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(usage.one_line(f"{message}; see --help"))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = usage.Parser(
         prog="python -m cnn_mnist.shards",
         description="Writes a data set as TFRecord shards, or checks such shards.",
         allow_abbrev=False,

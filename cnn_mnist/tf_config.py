@@ -72,6 +72,11 @@ class Cluster:
         return f"{self.role} {self.index}" if self.role in ("worker", "ps") else self.role
 
     @property
+    def device(self) -> str:
+        """Of this process, for TensorFlow: "/job:worker/task:1"."""
+        return f"/job:{self.role}/task:{self.index}"
+
+    @property
     def path(self) -> str:
         """Where this process's address stands, to begin a message with."""
         return f"{VARIABLE}: cluster.{self.role}[{self.index}]"

@@ -66,8 +66,8 @@ class Trainer:
             trainers = len(self._cluster.trainers)
             self.steps = Synchronous(self._cluster.rank, trainers, recipe.batch_size)
         else:
-            own = f"/job:{self._cluster.role}/task:{self._cluster.index}"
-            self.steps = Asynchronous(recipe.batch_size, recipe.steps, own)
+            device = self._cluster.device
+            self.steps = Asynchronous(recipe.batch_size, recipe.steps, device)
         part = self.steps.part
         parts.set_part(part)
         rows_of = rows_fn(self._split, recipe.batch_size, recipe.seed)
@@ -75,7 +75,12 @@ class Trainer:
 
         def rows(step: Any) -> tuple[Any, Any]:
             if self._index_log:
-                self._log(int(step), indices_of(int(step), part.first, part.size))
+                indices = indices_of(int(step), part.first, part.size)
+                print(
+                    json.dumps({"step": int(step), "images": indices.tolist()}),
+                    file=self._index_log,
+                    flush=True,
+                )
             try:
                 return rows_of(int(step), part.first, part.size)
             except DatasetError:  # raised here, it would reach the others' screens as a traceback
@@ -103,12 +108,6 @@ class Trainer:
             )
         return spec._replace(loss=self.steps.loss(spec.loss), scaffold=scaffold)
 
-    def _log(self, step: int, indices: np.ndarray) -> None:
-        if self._index_log:
-            line = {"step": step, "images": indices.tolist()}
-            self._index_log.write(json.dumps(line) + "\n")
-            self._index_log.flush()
-
 
 class Start(estimator.SessionRunHook):
     """For the chief: lets the training begin when the weights are there, and calls the workers."""
@@ -121,9 +120,7 @@ class Start(estimator.SessionRunHook):
         self._put = notice.board(notice.TRAINED, 0).assign(self._text, read_value=False)
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        restored = tf.train.latest_checkpoint(self._model_dir)
-        first_step = checkpoints.step_of(restored) if restored else 0
-        self._trainer.steps.start(session, first_step)
+        self._trainer.steps.start(session, checkpoints.saved_step(self._model_dir))
         session.run(self._put)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import estimator, events, hooks, loop, sessions
+from cnn_mnist import checkpoints, estimator, events, hooks, loop, sessions
 from cnn_mnist.calls import Calls, Every, standard_hooks
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.errors import InputError
@@ -20,13 +20,12 @@ from cnn_mnist.saver import Saver
 from cnn_mnist.shard_input import naming_shard
 from cnn_mnist.validation import ValidationHook
 
+# The Estimator's default; a recipe that validates more often also writes more often.
+SUMMARY_STEPS = 100
+
 
 class DeviceError(InputError):
     """Several replicas that this machine, or this recipe, cannot have."""
-
-
-# The Estimator's default; a recipe that validates more often also writes more often.
-SUMMARY_STEPS = 100
 
 
 def build_estimator(
@@ -194,19 +193,14 @@ def train(
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         if config.train_distribute:
             replicas = config.train_distribute.num_replicas_in_sync
-            begins_from = tf.train.latest_checkpoint(model_dir)
-            first = int(tf.train.load_variable(begins_from, "global_step")) if begins_from else 0
+            first = checkpoints.saved_step(model_dir)
             input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed, replicas, first)
         if steps_per_call > 1:
             classifier, hooks_instead = _in_calls(classifier, calls)
             session_hooks = hooks_instead + session_hooks
             input_fn = calls_input_fn(data.train, recipe.batch_size, recipe.seed, calls)
-        note = hooks.no_note
-        if screen.is_terminal:
-            progress = hooks.ProgressHook(recipe.steps, screen)
-            stack.callback(progress.stop)
-            session_hooks.append(progress)
-            note = progress.note
+        shown, note = stack.enter_context(hooks.progress(recipe.steps, screen))
+        session_hooks += shown
         if log_every_n_iter:
             if steps_per_call > 1:
                 logging = Every(log_every_n_iter, hooks.softmax_logging_hook(1, note), calls)

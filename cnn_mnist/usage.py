@@ -1,7 +1,9 @@
 """What can be told of a command before TensorFlow is loaded: its flags and folders."""
 
+import argparse
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from cnn_mnist.errors import InputError
 
@@ -10,6 +12,15 @@ LONGEST_NAME = 255  # bytes of a file's name, on Linux and macOS
 
 class UsageError(InputError):
     """A command that cannot be run as it was typed."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Of the flags of the small commands; raises UsageError for what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Receives what `argparse` found."""
+        message = message.removeprefix("argument ")
+        raise UsageError(one_line(f"{message}; see --help"))
 
 
 def shown(argument: str) -> str:

@@ -40,18 +40,13 @@ class Servers:
     def device(self, member):
         """Where the Estimator puts what a member's graph consists of."""
         return tf.compat.v1.train.replica_device_setter(
-            cluster=tf.train.ClusterSpec(member.spec), worker_device=job(member)
+            cluster=tf.train.ClusterSpec(member.spec), worker_device=member.device
         )
 
     def session_config(self, member):
         """As in `distributed`: a member needs itself and the parameter servers."""
-        return sessions.for_cluster(job(member))
+        return sessions.for_cluster(member.device)
 
     def reset(self):
         """Forgets all variables, queues and accumulators."""
         tf.compat.v1.Session.reset(self.target(self.member(0, 1)))
-
-
-def job(member):
-    """A member's name in TensorFlow's devices."""
-    return f"/job:{member.role}/task:{member.index}"

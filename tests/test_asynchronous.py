@@ -3,7 +3,6 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from servers import job
 
 from cnn_mnist.asynchronous import Asynchronous
 
@@ -15,7 +14,7 @@ class Member:
         place = servers.member(rank, trainers)
         with tf.Graph().as_default() as graph, tf.compat.v1.device(servers.device(place)):
             self.step = tf.compat.v1.train.get_or_create_global_step()
-            self.steps = Asynchronous(batch_size=6, steps=steps, device=job(place))
+            self.steps = Asynchronous(batch_size=6, steps=steps, device=place.device)
             self.steps.build_start()
             self._init = tf.compat.v1.global_variables_initializer()
         self.session = tf.compat.v1.Session(

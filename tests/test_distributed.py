@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
-from servers import job
 
 from cnn_mnist import distributed, notice, peers, record, saver, training
 from cnn_mnist.cluster import free_addresses
@@ -54,7 +53,7 @@ def follow(servers, what, small, told_by_chief=None, said_at_end=None, settings=
     chief, worker = servers.member(0, 2), servers.member(1, 2)
     for name, text in ((notice.TRAINED, told_by_chief), (notice.DONE, said_at_end)):
         if text is not None:
-            notice.write(servers.target(chief), job(chief), name, [0], text)
+            notice.write(servers.target(chief), chief.device, name, [0], text)
     screen = io.StringIO()
     received = distributed.follow(
         worker,

@@ -1,13 +1,13 @@
 import threading
 
 import pytest
-from servers import Servers, job
+from servers import Servers
 
 from cnn_mnist import notice
 
 
 def reader(servers, member, name, server):
-    return notice.Reader(servers.target(member), job(member), name, server)
+    return notice.Reader(servers.target(member), member.device, name, server)
 
 
 def test_what_is_written_is_read_by_everybody(servers):
@@ -15,7 +15,7 @@ def test_what_is_written_is_read_by_everybody(servers):
     readers = [reader(servers, member, notice.TRAINED, 0) for member in (chief, worker)]
     assert [each.read() for each in readers] == [None, None]
     for text in ('{"steps": 3}', "ä\nb", "", "again"):
-        notice.write(servers.target(chief), job(chief), notice.TRAINED, [0], text)
+        notice.write(servers.target(chief), chief.device, notice.TRAINED, [0], text)
         assert [each.read() for each in readers] == [text, text]
 
 
@@ -24,9 +24,9 @@ def test_each_server_and_each_name_has_a_text_of_its_own(servers):
     server = servers.member(1, 1, 2, role="ps")
     done = [reader(servers, chief, notice.DONE, index) for index in (0, 1)]
     trained = reader(servers, server, notice.TRAINED, 0)
-    notice.write(servers.target(chief), job(chief), notice.DONE, [1], "one")
+    notice.write(servers.target(chief), chief.device, notice.DONE, [1], "one")
     assert [each.read() for each in (*done, trained)] == [None, "one", None]
-    notice.write(servers.target(chief), job(chief), notice.DONE, [0, 1], notice.WELL)
+    notice.write(servers.target(chief), chief.device, notice.DONE, [0, 1], notice.WELL)
     assert [each.read() for each in (*done, trained)] == [notice.WELL, notice.WELL, None]
     assert reader(servers, server, notice.DONE, 1).read() == notice.WELL
 
@@ -35,7 +35,7 @@ def test_a_text_is_there_after_its_writer_has_gone(servers):
     chief = servers.member(0, 1)
     thread = threading.Thread(
         target=notice.write,
-        args=(servers.target(chief), job(chief), notice.DONE, [0], notice.WELL),
+        args=(servers.target(chief), chief.device, notice.DONE, [0], notice.WELL),
     )
     thread.start()
     thread.join()
@@ -50,7 +50,7 @@ def test_a_server_that_is_gone_does_not_keep_the_other_from_being_told(gone):
     # A daemon: should it wait for the other, it would do so for ever.
     thread = threading.Thread(
         target=notice.write,
-        args=(some.target(chief), job(chief), notice.DONE, [1 - gone], "why"),
+        args=(some.target(chief), chief.device, notice.DONE, [1 - gone], "why"),
         daemon=True,
     )
     thread.start()

@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-from servers import job
 
 from cnn_mnist import notice, parameter_server, peers
 from cnn_mnist.cluster import free_addresses
@@ -39,7 +38,7 @@ def meanwhile(act):
 
 def say(servers, text):
     chief = servers.member(0, 1)
-    notice.write(servers.target(chief), job(chief), notice.DONE, [0], text)
+    notice.write(servers.target(chief), chief.device, notice.DONE, [0], text)
 
 
 def test_it_serves_until_the_chief_is_done_and_all_have_gone(servers):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
-from servers import job
 
 from cnn_mnist import estimator, hooks, notice, record, saver, trainers, training
 from cnn_mnist.dataset import Split
@@ -176,7 +175,7 @@ def test_what_belongs_to_the_cluster_is_in_no_checkpoint(servers, data, tmp_path
 
 def test_the_workers_are_called_when_the_weights_are_there(servers, data, tmp_path):
     worker = servers.member(1, 2, 2)
-    begun = notice.Reader(servers.target(worker), job(worker), notice.TRAINED, 0)
+    begun = notice.Reader(servers.target(worker), worker.device, notice.TRAINED, 0)
     assert begun.read() is None
     Member(servers, 0, 2, "sync", data, tmp_path)
     assert begun.read() == "what is trained"
