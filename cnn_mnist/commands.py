@@ -166,10 +166,10 @@ def _train(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
     record.check(what, model_dir)
     with lock.held(model_dir):
         screen = console.start_tensorflow()
-        return _train_alone(what, options, data, screen)
+        return _train_and_save(what, options, data, screen)
 
 
-def _train_alone(
+def _train_and_save(
     what: record.Record, options: Options, data: dataset.Dataset, screen: Console
 ) -> int:
     from cnn_mnist import checkpoints

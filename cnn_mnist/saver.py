@@ -103,6 +103,21 @@ class Saver(tf.compat.v1.train.Saver):
         return str(prefix)
 
 
+def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
+    """Lets a `Saver` write the checkpoints of the graph that is being built.
+
+    Once: of a network's replicas, which share a graph, the first calls for it.
+
+    Args:
+      model_dir: where the run goes on from the newest checkpoint.
+      sharded: whether each process writes what it holds; if not, all comes to the one that saves.
+    """
+    if not tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVERS):
+        begins_from = tf.train.latest_checkpoint(model_dir)
+        saver = Saver(on_disk=begins_from, sharded=sharded, defer_build=True)
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
+
+
 def read(prefix: str | Path) -> dict[str, np.ndarray]:
     """Every variable in a checkpoint: its name -> its value. Checks TensorFlow's checksums.
 

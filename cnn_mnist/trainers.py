@@ -10,13 +10,12 @@ from typing import IO, Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator, hooks, notice, parts
+from cnn_mnist import checkpoints, estimator, hooks, notice, parts, saver
 from cnn_mnist.asynchronous import Asynchronous
 from cnn_mnist.dataset import DatasetError, Split
 from cnn_mnist.input_fns import indices_fn, rows_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.saver import Saver
 from cnn_mnist.sharded import ShardedSplit
 from cnn_mnist.synchronous import Synchronous
 from cnn_mnist.tf_config import Cluster
@@ -98,9 +97,7 @@ class Trainer:
         scaffold = tf.compat.v1.train.Scaffold()
         if self._cluster.role == "chief":
             # Not sharded: every value comes to the chief, so only it needs the disk.
-            begins_from = tf.train.latest_checkpoint(self._model_dir)
-            saver = Saver(on_disk=begins_from, defer_build=True)
-            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
+            saver.add_to_graph(self._model_dir, sharded=False)
         elif self._strategy == "sync":
             local_init = tf.compat.v1.train.Scaffold.default_local_init_op()
             scaffold = tf.compat.v1.train.Scaffold(

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import checkpoints, estimator, events, hooks, loop, sessions
+from cnn_mnist import checkpoints, estimator, events, hooks, loop, saver, sessions
 from cnn_mnist.calls import Calls, Every, standard_hooks
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.errors import InputError
@@ -16,7 +16,6 @@ from cnn_mnist.input_fns import calls_input_fn, train_input_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.record import Record
-from cnn_mnist.saver import Saver
 from cnn_mnist.shard_input import naming_shard
 from cnn_mnist.validation import ValidationHook
 
@@ -102,16 +101,8 @@ def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], con
     """`cnn_model_fn`, saved by a `Saver`."""
     spec = cnn_model_fn(features, labels, mode, params)
     if mode == estimator.ModeKeys.TRAIN:
-        _add_saver(config.model_dir)
+        saver.add_to_graph(config.model_dir)
     return spec
-
-
-def _add_saver(model_dir: str) -> None:
-    if tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVERS):  # another replica's
-        return
-    begins_from = tf.train.latest_checkpoint(model_dir)
-    saver = Saver(on_disk=begins_from, sharded=True, defer_build=True)
-    tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.SAVERS, saver)
 
 
 class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
@@ -140,7 +131,7 @@ def _in_calls(classifier: Any, calls: Calls) -> tuple[Any, list[Any]]:
     scaffold = tf.compat.v1.train.Scaffold()
 
     def model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any) -> Any:
-        _add_saver(config.model_dir)
+        saver.add_to_graph(config.model_dir)
         return loop.looped(cnn_model_fn, features, labels, params, scaffold)
 
     hooks_instead = standard_hooks(calls, classifier.config, scaffold)
