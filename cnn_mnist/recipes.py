@@ -148,11 +148,11 @@ RECIPES = {
         learning_rate=0.1,
         learning_rate_schedule="one_cycle",
         batch_size=128,
-        steps=8_600,
+        steps=7_500,
         dropout_rate=0.5,
         augment="affine",
         average_decay=0.999,
-        eval_every_steps=1_720,
+        eval_every_steps=1_500,
         precision=processor.precision(),
     ),
 }

@@ -115,7 +115,6 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
         *(conv2d(), BATCH_NORM, RELU),
         *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
         *(conv2d(), BATCH_NORM, RELU),
-        *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
         *head,
     ]
     networks = {

@@ -49,6 +49,6 @@ def test_what_is_not_trained_is_scored_as_it_is():
         images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
         NETWORKS["deep_cnn"](images, training=False, dropout_rate=0.0, seed=0)
         names = averaging.scored_variables(Recipe(average_decay=0.9))
-    assert names["batch_normalization_2/moving_mean"].shape == [64]
-    assert names["batch_normalization_2/gamma/ExponentialMovingAverage"].shape == [64]
-    assert len(names) == 4 * 6 + 4
+    assert names["batch_normalization_2/moving_mean"].shape == [128]
+    assert names["batch_normalization_2/gamma/ExponentialMovingAverage"].shape == [128]
+    assert len(names) == 3 * 6 + 4

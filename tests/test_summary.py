@@ -29,13 +29,13 @@ def test_a_committees_columns_one_after_the_other():
         ]
         for column in (f"column_{index}/" for index in range(COLUMNS))
     ]
-    assert len(rows) == 13 * COLUMNS and of_column == [of_column[0]] * COLUMNS
+    assert len(rows) == 10 * COLUMNS and of_column == [of_column[0]] * COLUMNS
     assert of_column[0][-3:] == [
-        ("flatten", (1536,), 0),
-        ("dense", (256,), 393_472),
+        ("flatten", (4608,), 0),
+        ("dense", (256,), 1_179_904),
         ("dense_1", (10,), 2_570),
     ]
-    assert sum(row.parameters for row in rows) == COLUMNS * 542_490
+    assert sum(row.parameters for row in rows) == COLUMNS * 1_439_946
 
 
 def test_the_table_adds_up():

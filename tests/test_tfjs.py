@@ -18,7 +18,7 @@ from cnn_mnist.recipes import Recipe
 
 DEEP = (
     "conv2d batch_normalization relu conv2d_1 batch_normalization_1 max_pool relu_1 "
-    "conv2d_2 batch_normalization_2 relu_2 conv2d_3 batch_normalization_3 max_pool_1 relu_3 "
+    "conv2d_2 batch_normalization_2 relu_2 "
     "flatten dense dropout dense_1"
 )
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "\u4e5d"]
