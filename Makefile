@@ -32,7 +32,7 @@ help:
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types (make lint-web: the page's)"
-	@echo "make bench          measure speed, memory and accuracy against every target; 20 minutes"
+	@echo "make bench          measure speed, memory and accuracy against every target; one hour"
 	@echo "make bench-quick    the steps a second beside Keras and PyTorch alone; under 5 minutes"
 	@echo "make growth         time and memory against batch size and number of images"
 	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
