@@ -91,8 +91,10 @@ def test_each_column_learns_what_it_would_alone(images, labels, monkeypatch, pre
     assert together.keys() == variables.keys()
     assert together["global_step"] == 3
     for name, value in together.items():
-        # The last bits depend on how many rows a sum is taken over at once.
-        rounding = 1e-5 * np.abs(value).max() + 1e-6
+        # The last bits depend on how many rows a sum is taken over at once. A normalization takes
+        # the bias before it away, so that bias's gradient is what rounding leaves of thousands.
+        before_norm = "conv2d" in name and "/bias" in name
+        rounding = 1e-5 * np.abs(value).max() + (1e-5 if before_norm else 1e-6)
         np.testing.assert_allclose(value, variables[name], rtol=0, atol=rounding, err_msg=name)
     np.testing.assert_allclose(losses, np.mean(apart, axis=0), rtol=1e-6)
     for one, other in zip(apart, apart[1:], strict=False):
