@@ -39,12 +39,17 @@ def conv2d(
     seed: int,
     padding: str = "SAME",
     initializer: Initializer | None = None,
+    use_bias: bool = True,
 ) -> Any:
-    """Convolution of stride 1: `[B, H, W, C]` -> `[B, H, W, filters]`, smaller if not padded."""
+    """Convolution of stride 1: `[B, H, W, C]` -> `[B, H, W, filters]`, smaller if not padded.
+
+    Without a bias where batch normalization follows: it would subtract the bias with the mean.
+    """
     with tf.compat.v1.variable_scope(name):
         shape = [kernel_size, kernel_size, net.shape[-1], filters]
-        kernel, bias = _kernel_and_bias(shape, net.dtype, seed, initializer)
-        return _noted(_bias_add(tf.nn.conv2d(net, kernel, 1, padding), bias))
+        kernel = _kernel(shape, net.dtype, seed, initializer)
+        output = tf.nn.conv2d(net, kernel, 1, padding)
+        return _noted(_bias_add(output, _bias(output)) if use_bias else output)
 
 
 def dense(
@@ -53,8 +58,8 @@ def dense(
     """Fully connected layer: `[B, N]` -> `[B, units]`."""
     with tf.compat.v1.variable_scope(name):
         shape = [net.shape[-1], units]
-        kernel, bias = _kernel_and_bias(shape, net.dtype, seed, initializer)
-        return _noted(_bias_add(_matmul(net, kernel), bias))
+        output = _matmul(net, _kernel(shape, net.dtype, seed, initializer))
+        return _noted(_bias_add(output, _bias(output)))
 
 
 def batch_norm(net: Any, name: str, *, training: bool) -> Any:
@@ -170,10 +175,10 @@ def random_stream(seed: int, purpose: str) -> int:
     return (zlib.crc32(purpose.encode()) >> 1) << 32 | seed
 
 
-def _kernel_and_bias(
+def _kernel(
     shape: list[int], compute_dtype: Any, seed: int, initializer: Initializer | None
-) -> tuple[Any, Any]:
-    """`kernel` and `bias`, cast to `compute_dtype`, of the layer whose variable scope is open."""
+) -> Any:
+    """`kernel`, cast to `compute_dtype`, of the layer whose variable scope is open."""
     layer = tf.compat.v1.get_variable_scope().name
 
     def initial(shape: Any, dtype: Any = tf.float32, **_: Any) -> Any:
@@ -181,19 +186,22 @@ def _kernel_and_bias(
         return tf.cast((initializer or glorot_uniform)(list(shape), key), dtype)
 
     kernel = tf.compat.v1.get_variable("kernel", shape, initializer=initial)
-    zeros = tf.compat.v1.zeros_initializer()
-    bias = tf.compat.v1.get_variable("bias", shape[-1:], initializer=zeros)
-    return tf.cast(kernel, compute_dtype), tf.cast(bias, compute_dtype)
+    return tf.cast(kernel, compute_dtype)
+
+
+def _bias(output: Any) -> Any:
+    """`bias`, in the dtype of `output`, of the layer whose variable scope is open."""
+    return tf.cast(_per_channel(output, "bias"), output.dtype)
 
 
 def _per_channel(net: Any, name: str) -> Any:
-    """A variable of batch normalization, `[C]`: 1 for scales, 0 for shifts."""
+    """A variable of the open layer, `[C]` or `[N]`: 1 for scales, 0 for shifts."""
     ones = name in ("gamma", "moving_variance")
     return tf.compat.v1.get_variable(
         name,
         net.shape[-1:],
         initializer=tf.compat.v1.ones_initializer() if ones else tf.compat.v1.zeros_initializer(),
-        trainable=name in ("gamma", "beta"),
+        trainable=not name.startswith("moving_"),
     )
 
 

@@ -54,10 +54,10 @@ class Layer:
     inputs: tuple[str, ...] = ()
 
 
-def conv2d(padding: str = "valid", activation: str = "linear") -> Layer:
+def conv2d(padding: str = "valid", activation: str = "linear", use_bias: bool = True) -> Layer:
     """`layers.conv2d`, and what follows it."""
-    config = {"padding": padding, "activation": activation, "use_bias": True}
-    return Layer("Conv2D", "conv2d", config, ("kernel", "bias"))
+    config = {"padding": padding, "activation": activation, "use_bias": use_bias}
+    return Layer("Conv2D", "conv2d", config, ("kernel", "bias") if use_bias else ("kernel",))
 
 
 def dense(activation: str) -> Layer:
@@ -112,9 +112,9 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
     head = [FLATTEN, dense("relu"), dropout, dense("softmax")]
     mlp = [FLATTEN, dense("relu"), dense("relu"), dropout, dense("softmax")]
     deep = [
-        *(conv2d(), BATCH_NORM, RELU),
-        *(conv2d(), BATCH_NORM, MAX_POOL, RELU),
-        *(conv2d(), BATCH_NORM, RELU),
+        *(conv2d(use_bias=False), BATCH_NORM, RELU),
+        *(conv2d(use_bias=False), BATCH_NORM, MAX_POOL, RELU),
+        *(conv2d(use_bias=False), BATCH_NORM, RELU),
         *head,
     ]
     networks = {

@@ -51,4 +51,4 @@ def test_what_is_not_trained_is_scored_as_it_is():
         names = averaging.scored_variables(Recipe(average_decay=0.9))
     assert names["batch_normalization_2/moving_mean"].shape == [128]
     assert names["batch_normalization_2/gamma/ExponentialMovingAverage"].shape == [128]
-    assert len(names) == 3 * 6 + 4
+    assert len(names) == 3 * 5 + 4

@@ -19,13 +19,10 @@ def normalization(layer, channels):
 
 DEEP = {
     "conv2d/kernel": (5, 5, 1, 32),
-    "conv2d/bias": (32,),
     **normalization("batch_normalization", 32),
     "conv2d_1/kernel": (5, 5, 32, 64),
-    "conv2d_1/bias": (64,),
     **normalization("batch_normalization_1", 64),
     "conv2d_2/kernel": (5, 5, 64, 128),
-    "conv2d_2/bias": (128,),
     **normalization("batch_normalization_2", 128),
     "dense/kernel": (4608, 256),
     "dense/bias": (256,),
@@ -99,8 +96,8 @@ PARAMETERS = {
     "cnn": 3_274_634,
     "tfjs": 5_994,
     "small_cnn": 81_258,
-    "deep_cnn": 1_439_946,
-    "committee": COLUMNS * 1_439_946,
+    "deep_cnn": 1_439_722,
+    "committee": COLUMNS * 1_439_722,
     "keras_mlp": 118_282,
     "core_mlp": 905_010,
 }
@@ -170,7 +167,7 @@ def in_numpy(name, w, images):
     """The logits once more, in float64, from the definitions of the layers."""
 
     def convolved(net, layer, padding):
-        kernel, bias = w[f"{layer}/kernel"].astype(np.float64), w[f"{layer}/bias"]
+        kernel, bias = w[f"{layer}/kernel"].astype(np.float64), w.get(f"{layer}/bias", 0)
         net = np.pad(net, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
         size = len(kernel)
         height, width = net.shape[1] - size + 1, net.shape[2] - size + 1
