@@ -36,13 +36,11 @@ def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe
 
 
 def cnn_model_fn(
-    features: Any,
-    labels: Any,
-    mode: str,
-    params: dict[str, Any] | None = None,
-    minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
+    features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
 ) -> Any:
     """The model function of an Estimator: builds one mode's graph.
+
+    `Estimator(model_fn=cnn_model_fn, model_dir=...)` trains, evaluates and predicts with it.
 
     Args:
       features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape
@@ -50,7 +48,6 @@ def cnn_model_fn(
       labels: `int32 [B]`, 0 to 9; None in PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT` of the Estimator.
       params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
-      minimize: makes the training step, as `minimized` does.
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
@@ -64,7 +61,22 @@ def cnn_model_fn(
       ValueError: images of another shape.
       RecipeError: a parameter out of range.
     """
-    recipe = Recipe(**(params or {}))
+    return spec(features, labels, mode, Recipe(**(params or {})))
+
+
+def spec(
+    features: Any,
+    labels: Any,
+    mode: str,
+    recipe: Recipe,
+    minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
+) -> Any:
+    """The `EstimatorSpec` of one mode, as of `cnn_model_fn`.
+
+    Args:
+      minimize: makes the training step, as `minimized` does.
+    """
+    recipe = recipe.resolved()
     training = mode == estimator.ModeKeys.TRAIN
 
     if recipe.network not in NETWORKS:

@@ -14,7 +14,7 @@ from cnn_mnist import checkpoints, estimator, hooks, notice, parts, saver
 from cnn_mnist.asynchronous import Asynchronous
 from cnn_mnist.dataset import DatasetError, Split
 from cnn_mnist.input_fns import indices_fn, rows_fn
-from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.model import spec
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.sharded import ShardedSplit
 from cnn_mnist.synchronous import Synchronous
@@ -93,7 +93,7 @@ class Trainer:
         self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
     ) -> Any:
         """`cnn_model_fn`, whose step is taken together with the others."""
-        spec = cnn_model_fn(features, labels, mode, params, self.steps.minimize)
+        made = spec(features, labels, mode, Recipe(**params), self.steps.minimize)
         scaffold = tf.compat.v1.train.Scaffold()
         if self._cluster.role == "chief":
             # Not sharded: every value comes to the chief, so only it needs the disk.
@@ -103,7 +103,7 @@ class Trainer:
             scaffold = tf.compat.v1.train.Scaffold(
                 local_init_op=tf.group(local_init, self.steps.begin())
             )
-        return spec._replace(loss=self.steps.loss(spec.loss), scaffold=scaffold)
+        return made._replace(loss=self.steps.loss(made.loss), scaffold=scaffold)
 
 
 class Start(estimator.SessionRunHook):

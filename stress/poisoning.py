@@ -4,7 +4,6 @@ import dataclasses
 import random
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +74,9 @@ class Poison:
         real = model.cnn_model_fn
 
         def cnn_model_fn(
-            features: Any,
-            labels: Any,
-            mode: str,
-            params: dict[str, Any] | None = None,
-            minimize: Callable[..., Any] = model.minimized,
+            features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
         ) -> Any:
-            spec = real(features, labels, mode, params, minimize)
+            spec = real(features, labels, mode, params)
             if mode != estimator.ModeKeys.TRAIN:
                 return spec
             if self.kind == "variable":

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cnn_mnist import estimator, parts
 from cnn_mnist.input_fns import batch_indices
-from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.model import spec
 from cnn_mnist.recipes import Recipe
 
 RECIPE = Recipe(network="tfjs", batch_size=13, seed=5)
@@ -67,7 +67,7 @@ def gradients(split, recipe, first, end):
         parts.set_part(parts.Part(step, first, end - first, recipe.batch_size))
         features = {"x": tf.constant(split.images[rows])}
         mode, labels = estimator.ModeKeys.TRAIN, tf.constant(split.labels[rows])
-        cnn_model_fn(features, labels, mode, recipe.params(), noted)
+        spec(features, labels, mode, recipe, noted)
         session.run(tf.compat.v1.global_variables_initializer())
         return session.run(found)
 
