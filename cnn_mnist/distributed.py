@@ -234,7 +234,7 @@ def _check_same(told: str, own: str) -> None:
     ]
     differing += [
         f"{name} is {ours[name]}, the chief's {theirs[name]}"
-        for name in ("strategy", "cluster", "tensorflow", "data_sha256")
+        for name in ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
         if ours[name] != theirs[name]
     ]
     if differing:

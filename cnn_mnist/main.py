@@ -13,9 +13,9 @@ from typing import Any
 
 from absl import app, flags
 
-from cnn_mnist import exits, listening, processor, tf_config, usage
+from cnn_mnist import exits, listening, tf_config, usage
 from cnn_mnist.events import quiet_threads
-from cnn_mnist.recipes import AUGMENTS, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
+from cnn_mnist.recipes import AUGMENTS, AUTO, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
 from cnn_mnist.signals import leave
 from cnn_mnist.usage import UsageError
 
@@ -123,8 +123,9 @@ flags.DEFINE_integer("eval_every_steps", None, "Steps between two validations; 0
 flags.DEFINE_enum(
     "precision",
     None,
-    [*PRECISIONS, "auto"],
-    "Of activations and products. auto: bfloat16 where the processor multiplies it, else float32.",
+    [*PRECISIONS, AUTO],
+    "Of activations and products. auto: bfloat16 where the processor multiplies it, else float32; "
+    "a run that goes on keeps what it has.",
 )
 flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.")
 
@@ -197,9 +198,12 @@ def chosen_recipe() -> Recipe:
         there = record.read(FLAGS.model_dir)
         recipe = there.recipe if there else recipe
     given = {name: value for name, value in values_of(Recipe).items() if value is not None}
-    if FLAGS.precision == "auto":
-        given["precision"] = processor.precision()
-    return dataclasses.replace(recipe, **given)
+    recipe = dataclasses.replace(recipe, **given)
+    if recipe.precision == AUTO:
+        from cnn_mnist import record
+
+        recipe = record.resolved(recipe, FLAGS.model_dir)
+    return recipe
 
 
 def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:

@@ -10,12 +10,23 @@ OPTIMIZERS = ("sgd", "momentum", "adam")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 AUGMENTS = ("none", "shift", "rotation", "shift_and_rotation", "affine")
 PRECISIONS = ("float32", "bfloat16")
+BEFORE = "before"  # in a field's metadata: its value in a run that was noted without it
+AUTO = "auto"  # the precision that suits the processor, decided when a run starts
+# The number of what decides the bits of a training and is no field of a recipe: constants in the
+# code (momentum, decays, epsilons, the reach of the augmentation), the networks, the order of the
+# images. Whoever changes one of them raises it, so that no run goes on as another.
+CONSTANTS = 1
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of 32 bits
 LARGEST_BATCH = 65_536  # images; the first layer of `cnn` then takes 6 GB
 
 
 class RecipeError(InputError):
     """A hyper-parameter that cannot work. The message starts with the flag of its name."""
+
+
+def _since(value: Any) -> Any:
+    """A field that the first `recipe.json` did not have; every run was then as with `value`."""
+    return dataclasses.field(default=value, metadata={BEFORE: value})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Recipe:
       train_size: images to train on, from behind those; 0 for all the rest.
       eval_every_steps: steps between two looks at the validation images; 0 for none.
       precision: one of `PRECISIONS`, for activations and products; weights, loss and optimizer are
-        `float32` in either.
+        `float32` in either. Or `AUTO`: see `resolved`.
       seed: fixes the initial weights, the order of the images and the dropout masks.
 
     Raises:
@@ -48,23 +59,23 @@ class Recipe:
     network: str = "cnn"
     optimizer: str = "sgd"
     learning_rate: float = 0.001
-    learning_rate_schedule: str = "constant"
+    learning_rate_schedule: str = _since("constant")
     batch_size: int = 100
     steps: int = 20_000
     dropout_rate: float = 0.4
-    augment: str = "none"
-    average_decay: float = 0.0
+    augment: str = _since("none")
+    average_decay: float = _since(0.0)
     validation_size: int = 5_000
     train_size: int = 0
     eval_every_steps: int = 1_000
-    precision: str = "float32"
+    precision: str = _since("float32")
     seed: int = 0
 
     def __post_init__(self) -> None:
         self._require_one_of("optimizer", OPTIMIZERS)
         self._require_one_of("learning_rate_schedule", SCHEDULES)
         self._require_one_of("augment", AUGMENTS)
-        self._require_one_of("precision", PRECISIONS)
+        self._require_one_of("precision", (*PRECISIONS, AUTO))
         # Each range is written so that NaN, for which every comparison is false, is refused.
         positive = SMALLEST_FLOAT <= self.learning_rate <= LARGEST_FLOAT
         self._require("learning_rate", positive, "a number above 0, from 1.2e-38 to 3.4e+38")
@@ -88,6 +99,18 @@ class Recipe:
     def params(self) -> dict[str, Any]:
         """The recipe as the `params` of an Estimator; `Recipe(**params)` is the way back."""
         return dataclasses.asdict(self)
+
+    def resolved(self, noted: "Recipe | None" = None) -> "Recipe":
+        """The recipe with a precision to compute in, where it says `AUTO`.
+
+        Args:
+          noted: that of the run that goes on, which keeps its precision; None for a new one, which
+            takes bfloat16 where the processor has instructions for it, else float32.
+        """
+        if self.precision != AUTO:
+            return self
+        precision = noted.precision if noted else processor.precision()
+        return dataclasses.replace(self, precision=precision)
 
 
 # A tutorial that counts epochs of N images has ceil(epochs * N / batch size) steps here.
@@ -139,7 +162,7 @@ RECIPES = {
         steps=1_000,
         dropout_rate=0.0,
         eval_every_steps=500,
-        precision=processor.precision(),
+        precision=AUTO,
     ),
     # Sixteen epochs of moved images, for the fewest mistakes. All was chosen with 10,000 images
     # set aside; then most of them went to the training.
@@ -155,7 +178,7 @@ RECIPES = {
         augment="affine",
         average_decay=0.999,
         eval_every_steps=1_500,
-        precision=processor.precision(),
+        precision=AUTO,
     ),
 }
 TUTORIALS = ("estimator", "tfjs", "tfjs_sgd", "keras_mlp", "core_mlp")

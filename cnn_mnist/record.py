@@ -14,7 +14,7 @@ from cnn_mnist import dataset
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.errors import InputError
 from cnn_mnist.files import write_files
-from cnn_mnist.recipes import Recipe
+from cnn_mnist.recipes import AUTO, BEFORE, CONSTANTS, Recipe
 
 FILE = "recipe.json"
 
@@ -31,16 +31,31 @@ class Record:
       recipe: the hyper-parameters.
       data_sha256: of the training and validation images and labels; see `dataset.digest`.
       tensorflow: its version; another one rounds otherwise.
+      constants: see `recipes.CONSTANTS`; a note that does not tell it is of number 1.
     """
 
     recipe: Recipe
     data_sha256: str
     tensorflow: str
+    constants: int = 1
 
 
 def of(recipe: Recipe, data: Dataset) -> Record:
     """The record of a run that is about to begin."""
-    return Record(recipe, dataset.digest(data), importlib.metadata.version("tensorflow"))
+    tensorflow = importlib.metadata.version("tensorflow")
+    return Record(recipe.resolved(), dataset.digest(data), tensorflow, CONSTANTS)
+
+
+def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
+    """The recipe with the precision of the run in `model_dir`, if it leaves that open.
+
+    Raises:
+      RecordError: the note there cannot be read.
+    """
+    if recipe.precision != AUTO:
+        return recipe
+    there = read(model_dir)
+    return recipe.resolved(there.recipe if there else None)
 
 
 def read(model_dir: str | Path) -> Record | None:
@@ -55,6 +70,8 @@ def read(model_dir: str | Path) -> Record | None:
         record = Record(**{**fields, "recipe": _recipe(fields["recipe"])})
         if not isinstance(record.data_sha256, str) or not isinstance(record.tensorflow, str):
             raise ValueError("data_sha256 and tensorflow are not both text")
+        if type(record.constants) is not int:
+            raise ValueError(f"constants is {record.constants!r}")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
@@ -78,12 +95,14 @@ def check(record: Record, model_dir: str) -> None:
     there = read(model_dir)
     if there is None:
         return
-    may_grow = there.recipe.learning_rate_schedule == "constant"
-    differing = [
-        f"--{name} is {was}, not {now}"
-        for name, was, now in _pairs(there.recipe, record.recipe)
-        if now != was and not (name == "steps" and now > was and may_grow)
-    ]
+    schedule = there.recipe.learning_rate_schedule
+    differing = []
+    for name, was, now in _pairs(there.recipe, record.recipe):
+        grown = name == "steps" and now > was
+        if now == was or (grown and schedule == "constant"):
+            continue
+        why = f" (it cannot grow, as the {schedule} schedule was laid over {was} steps)"
+        differing.append(f"--{name} is {was}, not {now}{why if grown else ''}")
     if there.data_sha256 != record.data_sha256:
         differing.append(
             f"the sha256 of the --data_dir's images is {there.data_sha256:.12}..., "
@@ -91,6 +110,11 @@ def check(record: Record, model_dir: str) -> None:
         )
     if there.tensorflow != record.tensorflow:
         differing.append(f"TensorFlow is {there.tensorflow}, not {record.tensorflow}")
+    if there.constants != record.constants:
+        differing.append(
+            f"the constants in its program are number {there.constants}, not {record.constants}, "
+            "so that another version of cnn_mnist trained it"
+        )
     if differing:
         raise RecordError(
             f"--model_dir={model_dir}: holds another run: {'; '.join(differing)}. "
@@ -109,15 +133,18 @@ def write(record: Record, model_dir: str | Path) -> None:
 
 
 def _recipe(fields: dict[str, Any]) -> Recipe:
-    """The recipe with these fields, none of which may be missing or of another type."""
+    """The recipe with these fields; one that is missing has the value that it had before it came.
+
+    None may be of another type.
+    """
+    older = {f.name: f.metadata.get(BEFORE, f.default) for f in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{**older, **fields})
     for field in dataclasses.fields(Recipe):
-        if field.name not in fields:
-            raise ValueError(f"no {field.name}")
-        value = fields[field.name]
+        value = getattr(recipe, field.name)
         allowed = (int, float) if field.type is float else (field.type,)
         if type(value) not in allowed:
             raise ValueError(f"{field.name} is {value!r}")
-    return Recipe(**fields)
+    return recipe
 
 
 def _pairs(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:

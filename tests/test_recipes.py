@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from cnn_mnist import recipes
 from cnn_mnist.recipes import RECIPES, Recipe, RecipeError, name_of
 
 
@@ -85,6 +86,12 @@ def test_a_recipe_has_its_name_with_any_seed_and_precision():
     fast = RECIPES["fast"]
     assert name_of(dataclasses.replace(fast, seed=3, precision="bfloat16")) == "fast"
     assert name_of(dataclasses.replace(fast, steps=901)) is None
+
+
+def test_a_recipe_is_the_same_on_every_machine():
+    precisions = {name: recipe.precision for name, recipe in RECIPES.items()}
+    of_tutorials = dict.fromkeys(recipes.TUTORIALS, "float32")
+    assert precisions == {**of_tutorials, "fast": "auto", "accurate": "auto"}
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():

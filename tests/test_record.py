@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from cnn_mnist import record
-from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist import augment, layers, model, networks, processor, record, schedules
+from cnn_mnist.recipes import AUTO, CONSTANTS, RECIPES, Recipe
 from cnn_mnist.record import Record, RecordError
 
 RECORD = Record(Recipe(), "ab" * 32, "2.21.0")
@@ -73,9 +73,13 @@ def test_where_a_schedule_spans_the_steps_they_may_not_grow(tmp_path, schedule):
     there = changed(learning_rate_schedule=schedule)
     record.write(there, tmp_path)
     recipe = dataclasses.replace(there.recipe, steps=20_001)
-    with pytest.raises(RecordError, match="--steps is 20000, not 20001"):
+    why = rf"--steps is 20000, not 20001 \(it cannot grow, as the {schedule} schedule was laid over"
+    with pytest.raises(RecordError, match=why):
         record.check(dataclasses.replace(there, recipe=recipe), str(tmp_path))
     record.check(there, str(tmp_path))
+    fewer = dataclasses.replace(there.recipe, steps=19_999)
+    with pytest.raises(RecordError, match=r"--steps is 20000, not 19999\. "):
+        record.check(dataclasses.replace(there, recipe=fewer), str(tmp_path))
 
 
 def test_all_fields_that_differ_are_named_together(tmp_path):
@@ -124,7 +128,7 @@ def noted(**fields):
         "{}",
         '{"steps": "many"}',
         '{"recipe": null}',
-        '{"recipe": {}, "data_sha256": "", "tensorflow": ""}',
+        '{"recipe": {}, "data_sha256": ""}',
         '{"recipe": [1, 2]}',
         "[" * 100_000,
         '{"a":' * 100_000,
@@ -142,12 +146,15 @@ def noted(**fields):
         noted(network=5),
         noted(optimizer="luck"),
         noted(seed=2**40),
-        noted(seed=None),
+        noted(precision="float16"),
+        noted(average_decay=[0.0]),
         noted(colour="red"),
         noted(learning_rate=float("nan")),
         json.dumps({**dataclasses.asdict(RECORD), "more": 1}),
         json.dumps({**dataclasses.asdict(RECORD), "data_sha256": 5}),
         json.dumps({**dataclasses.asdict(RECORD), "tensorflow": None}),
+        json.dumps({**dataclasses.asdict(RECORD), "constants": None}),
+        json.dumps({**dataclasses.asdict(RECORD), "constants": "1"}),
         '{"recipe": {"steps": ' + "9" * 5000 + "}}",
     ],
     ids=lambda text: text[:24],
@@ -179,3 +186,97 @@ def test_a_whole_number_serves_for_a_share(tmp_path):
     (tmp_path / "recipe.json").write_text(noted(learning_rate=1, dropout_rate=0))
     there = record.read(tmp_path).recipe
     assert (there.learning_rate, there.dropout_rate) == (1.0, 0.0)
+
+
+# What a run did before the field came, or has always done by default.
+BEFORE = {
+    "network": "cnn",
+    "optimizer": "sgd",
+    "learning_rate": 0.001,
+    "learning_rate_schedule": "constant",
+    "batch_size": 100,
+    "steps": 20_000,
+    "dropout_rate": 0.4,
+    "augment": "none",
+    "average_decay": 0.0,
+    "validation_size": 5_000,
+    "train_size": 0,
+    "eval_every_steps": 1_000,
+    "precision": "float32",
+    "seed": 0,
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_field_that_an_older_note_lacks_has_the_value_that_it_had_then(tmp_path, name):
+    others = {**OTHER, "steps": 4321}
+    note = json.loads(noted(**others))
+    del note["recipe"][name]
+    (tmp_path / "recipe.json").write_text(json.dumps(note))
+    there = record.read(tmp_path)
+    assert dataclasses.asdict(there.recipe) == {**others, name: BEFORE[name]}
+    record.check(there, str(tmp_path))
+    with pytest.raises(RecordError, match=f"--{name} is {BEFORE[name]}, not {others[name]}"):
+        record.check(dataclasses.replace(RECORD, recipe=Recipe(**others)), str(tmp_path))
+
+
+def test_a_note_of_the_first_version_goes_on(tmp_path):
+    note = dataclasses.asdict(RECORD)
+    for name in ("learning_rate_schedule", "augment", "average_decay", "precision"):
+        del note["recipe"][name]
+    del note["constants"]
+    (tmp_path / "recipe.json").write_text(json.dumps(note))
+    assert record.read(tmp_path) == RECORD
+    record.check(RECORD, str(tmp_path))
+
+
+def test_the_number_of_the_constants_is_raised_with_them():
+    # Whoever changes one of these raises `recipes.CONSTANTS`, and writes down here what it means.
+    numbered = {
+        1: {
+            "momentum": 0.9,
+            "adam_epsilon": 1e-7,
+            "norm": (0.95, 1e-3),
+            "augment": {
+                "shift": (2.0, 0.0, 0.0),
+                "rotation": (0.0, 12.0, 0.0),
+                "shift_and_rotation": (2.0, 12.0, 0.0),
+                "affine": (2.5, 12.0, 0.1),
+            },
+            "warm_up": 0.25,
+            "columns": 3,
+            "large_kernel": 2**20,
+        }
+    }
+    assert numbered[CONSTANTS] == {
+        "momentum": model.MOMENTUM,
+        "adam_epsilon": model.ADAM_EPSILON,
+        "norm": (layers.NORM_DECAY, layers.NORM_EPSILON),
+        "augment": augment.REACH,
+        "warm_up": schedules.WARM_UP,
+        "columns": networks.COLUMNS,
+        "large_kernel": layers.LARGE_KERNEL,
+    }
+
+
+def test_a_run_of_other_constants_is_refused(tmp_path, small):
+    assert record.of(Recipe(), small).constants == CONSTANTS
+    record.write(RECORD, tmp_path)
+    assert json.loads((tmp_path / "recipe.json").read_text())["constants"] == 1
+    with pytest.raises(RecordError, match="the constants in its program are number 1, not 2"):
+        record.check(dataclasses.replace(RECORD, constants=2), str(tmp_path))
+
+
+@pytest.mark.parametrize("of_processor", ["float32", "bfloat16"])
+def test_auto_is_decided_when_a_run_starts_and_kept(tmp_path, small, monkeypatch, of_processor):
+    monkeypatch.setattr(processor, "precision", lambda: of_processor)
+    recipe = RECIPES["fast"]
+    assert recipe.precision == AUTO
+    assert record.resolved(recipe, tmp_path).precision == of_processor
+    assert record.of(recipe, small).recipe.precision == of_processor
+    # A run goes on as it began, on whatever processor.
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[of_processor]
+    record.write(record.of(dataclasses.replace(recipe, precision=other), small), tmp_path)
+    assert record.resolved(recipe, tmp_path) == dataclasses.replace(recipe, precision=other)
+    asked = dataclasses.replace(recipe, precision=of_processor)
+    assert record.resolved(asked, tmp_path) == asked
