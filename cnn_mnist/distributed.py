@@ -100,7 +100,7 @@ def lead(
     recipe, model_dir = record.recipe, settings.model_dir
     events.require_space(model_dir)
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(hooks.StopOnSignal())
+        stop = stack.enter_context(hooks.StopOnSignal(screen.print))
         stack.enter_context(_watch(cluster, settings, screen))
         trainer, classifier = stack.enter_context(_prepared(cluster, record, split, settings))
         start = Start(trainer, model_dir, _told(cluster, record, settings))

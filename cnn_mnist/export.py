@@ -67,6 +67,7 @@ def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
         builder.save()
 
 
+@tf.autograph.experimental.do_not_convert  # it would leave a file in the temporary folder
 def decoded(encoded: Any) -> Any:
     """Image files, `string [B]` -> `uint8 [B, 28, 28]`."""
 

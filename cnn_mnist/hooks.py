@@ -194,13 +194,19 @@ class FiniteGuard(estimator.SessionRunHook):
 class StopOnSignal(estimator.SessionRunHook):
     """Ends training after the current step on SIGTERM or Ctrl-C, so that the Estimator saves it.
 
-    A context manager: it listens between entering and leaving. A second signal ends at once.
+    A context manager: it listens between entering and leaving. A second signal ends at once; so
+    does the first before any step is trained, when there is nothing to save.
 
     Attributes:
       received: the signal that came, or None.
     """
 
     received: signal.Signals | None = None
+    _has_begun = False  # the first step
+
+    def __init__(self, show: Callable[[str], None] = no_note) -> None:
+        """Sets what prints the line that tells, at once, that the step is being saved."""
+        self._show = show
 
     def __enter__(self) -> "StopOnSignal":
         # Python lets only the main thread listen to signals.
@@ -220,8 +226,19 @@ class StopOnSignal(estimator.SessionRunHook):
         self.received = signal.Signals(number)
         for each, handler in self._before.items():
             signal.signal(each, handler)
+        before = self._before[number]
+        if not self._has_begun and callable(before):
+            before(number, frame)
+            return
+        for handler in self._before.values():
             if isinstance(handler, Ending):
                 handler.asked = True
+        text = f"{self.received.name}: saving the step; a second one ends at once, without it"
+        # From a thread: this one may be in the midst of printing, and hold the screen's lock.
+        threading.Thread(target=self._show, args=[text]).start()
+
+    def before_run(self, run_context: Any) -> None:
+        self._has_begun = True
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
         if self.received is not None:

@@ -28,6 +28,23 @@ PREFETCHED_BATCHES = 2
 IMAGES_AT_ONCE = 1024
 
 
+def _input_fn(batches: Callable[[], Any]) -> Callable[[], Any]:
+    """The input function of a data set, some batches of which are made ahead.
+
+    It does without two helpers of TensorFlow. The thread of tf.data's autotuning, which has nothing
+    to tune here, sleeps ever longer and can sleep through the end of a session, which then takes
+    10, 20 or 40 s. AutoGraph, which has nothing to convert, leaves a file in the temporary folder.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def input_fn() -> Any:
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches().prefetch(PREFETCHED_BATCHES).with_options(options)
+
+    return input_fn
+
+
 def train_input_fn(
     split: Split | ShardedSplit,
     batch_size: int,
@@ -66,9 +83,10 @@ def train_input_fn(
         ).reshape(together * replicas, -1)  # [together, B]
         return split.images[chosen], split.labels[chosen]
 
+    @_input_fn
     def input_fn() -> Any:
         steps = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
-        return _loaded(steps, batches_from_step, axes=2).unbatch().prefetch(PREFETCHED_BATCHES)
+        return _loaded(steps, batches_from_step, axes=2).unbatch()
 
     return input_fn
 
@@ -97,12 +115,13 @@ def calls_input_fn(
             )
             yield {"x": split.images[chosen]}, split.labels[chosen]
 
+    @_input_fn
     def input_fn() -> Any:
         images = tf.TensorSpec([None, None, 28, 28], tf.uint8)
         labels = tf.TensorSpec([None, None], tf.int32)
         return tf.data.Dataset.from_generator(
             batches_of_calls, args=(_first_step(),), output_signature=({"x": images}, labels)
-        ).prefetch(PREFETCHED_BATCHES)
+        )
 
     return input_fn
 
@@ -158,9 +177,10 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
         chosen = slice(int(index) * batch_size, (int(index) + 1) * batch_size)
         return split.images[chosen], split.labels[chosen]
 
+    @_input_fn
     def input_fn() -> Any:
         indices = tf.data.Dataset.range(eval_steps(split, batch_size))
-        return _loaded(indices, batch, axes=1).prefetch(PREFETCHED_BATCHES)
+        return _loaded(indices, batch, axes=1)
 
     return input_fn
 
@@ -200,11 +220,12 @@ def _from_shards(
     They come in parts of `part_size` rows, one after the other, if that is not 0.
     """
 
+    @_input_fn
     def input_fn() -> Any:
         chosen = batches(_first_step(first_step))
         if part_size:
             chosen = chosen.unbatch().batch(part_size, drop_remainder=True)
-        return chosen.prefetch(PREFETCHED_BATCHES)
+        return chosen
 
     return input_fn
 

@@ -179,7 +179,7 @@ def train(
     )
     events.require_space(model_dir)
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(hooks.StopOnSignal())
+        stop = stack.enter_context(hooks.StopOnSignal(screen.print))
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), *more_hooks]
         input_fn = train_input_fn(data.train, recipe.batch_size, recipe.seed)
         if config.train_distribute:

@@ -15,6 +15,7 @@ from stress import interrupts, runs
 from stress.clusters import clusters
 from stress.damage import damage
 from stress.datasets import idx
+from stress.ends import ends
 from stress.flags import flags
 from stress.full_disk import full_disk
 from stress.pictures import images
@@ -53,6 +54,7 @@ TESTS: dict[str, StressTest] = {
     "signals": StressTest(
         "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4
     ),
+    "ends": StressTest("ends of trainings on a busy machine", ends, full=100, quick=2),
     "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
     "clusters": StressTest("SIGKILL to the processes of a cluster", clusters, full=80, quick=4),
     "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),

@@ -1,6 +1,7 @@
 import io
 import logging
 import os
+import queue
 import signal
 import threading
 import time
@@ -80,9 +81,13 @@ def test_a_signal_ends_training_after_the_current_step_with_a_checkpoint(tmp_pat
             if self.steps == 12:
                 os.kill(os.getpid(), number)
                 time.sleep(0.01)  # Python delivers it between two of its own instructions
+                # At once: the step has not even ended.
+                text = f"{number.name}: saving the step; a second one ends at once, without it"
+                assert said.get(timeout=60) == text
 
     before = signal.getsignal(number)
-    with hooks.StopOnSignal() as stop:
+    said = queue.Queue()
+    with hooks.StopOnSignal(said.put) as stop:
         reached = counting(tmp_path, [Sender(), stop], steps=10**6)
     assert stop.received == number
     assert reached in (12, 13)
@@ -100,6 +105,7 @@ def listening_to_ctrl_c():
 
 def test_a_second_ctrl_c_ends_at_once(listening_to_ctrl_c):
     with pytest.raises(KeyboardInterrupt), hooks.StopOnSignal() as stop:
+        stop.before_run(None)
         os.kill(os.getpid(), signal.SIGINT)
         while stop.received is None:
             time.sleep(0.001)
@@ -139,11 +145,32 @@ def test_a_signal_in_the_moment_of_listening_is_received(monkeypatch):
         return earlier
 
     monkeypatch.setattr(signal, "signal", listen_and_send)
-    with hooks.StopOnSignal() as stop:
+    stop = hooks.StopOnSignal()
+    stop.before_run(None)
+    with stop:
         assert stop.received == hooks.SIGNALS[0]
         # A second one ends at once, whichever of the two it is.
         assert [signal.getsignal(number) for number in hooks.SIGNALS] == before
     assert [signal.getsignal(number) for number in hooks.SIGNALS] == before
+
+
+@pytest.mark.parametrize("when", ["begin", "after_create_session"])
+def test_before_the_first_step_the_first_ctrl_c_ends_at_once(tmp_path, listening_to_ctrl_c, when):
+    """There is nothing to save, and to make the graph ready can take seconds."""
+
+    class Sender(estimator.SessionRunHook):
+        def send(self, *_):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+            pytest.fail("the signal was ignored")
+
+    setattr(Sender, when, Sender.send)
+    said = []
+    with pytest.raises(KeyboardInterrupt), hooks.StopOnSignal(said.append) as stop:
+        counting(tmp_path, [stop, Sender()], steps=10**6)
+    assert stop.received == signal.SIGINT
+    assert said == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def guarded(model_dir, change, steps=20):
