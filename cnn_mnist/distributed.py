@@ -116,7 +116,6 @@ def lead(
         while stop.received is None and checkpoints.saved_step(model_dir) < recipe.steps:
             with _telling_who_is_gone(cluster), naming_shard(split):
                 classifier.train(trainer.input_fn, hooks=session_hooks, max_steps=recipe.steps)
-        events.flush(model_dir)
     return stop.received
 
 

@@ -38,7 +38,7 @@ def evaluate(
       The report, and the global step of the checkpoint.
 
     Raises:
-      OSError, CurvesError: the curves cannot be written.
+      OSError, CurvesError: the curves cannot be written, on a full disk.
     """
     events.require_space(classifier.eval_dir())
     tally = Tally(class_names)
@@ -47,5 +47,6 @@ def evaluate(
     metrics = classifier.evaluate(
         eval_input_fn(split), eval_steps(split), hooks=[hook], checkpoint_path=checkpoint
     )
-    events.flush(classifier.eval_dir())
-    return tally.report(), int(metrics["global_step"])
+    step = int(metrics["global_step"])
+    events.flush(classifier.eval_dir(), step)
+    return tally.report(), step

@@ -5,6 +5,8 @@ own; whoever gives it another event, or asks for all to be on disk, gets the err
 """
 
 import contextlib
+import errno
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -17,11 +19,14 @@ from cnn_mnist.files import naming, write_files
 
 FILES = "events.out.tfevents.*"
 PROBE, PROBE_BYTES = ".probe", 1 << 16
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
+
+log = logging.getLogger(__name__)
 
 
 class CurvesError(RunError):
-    """Curves that could not be written."""
+    """Curves that could not be written, on a full disk."""
 
 
 @contextlib.contextmanager
@@ -60,31 +65,71 @@ def require_space(folder: str | os.PathLike) -> None:
             path.unlink()
 
 
-def flush(folder: str | os.PathLike) -> None:
-    """Waits until all that was given to the writer of a folder can be read from its event file.
+def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None) -> None:
+    """Sees to it that all that was given to the writer of a folder is in its event file.
+
+    An event file that somebody deleted or damaged costs its curves and nothing else: that is told
+    in the log, and those to come go into a new file.
+
+    Args:
+      folder: whose writer is that of TensorFlow's `FileWriterCache`.
+      step: the file must tell of it; None if that is not known.
+      graph: is written into a new file, too.
 
     Raises:
-      CurvesError: it cannot be written; a full disk.
+      CurvesError: the disk is full.
     """
     import tensorflow as tf
 
+    with tf.Graph().as_default():  # FileWriter belongs to graphs
+        writer = tf.compat.v1.summary.FileWriterCache.get(str(folder))
     try:
-        with tf.Graph().as_default():  # FileWriter belongs to graphs
-            tf.compat.v1.summary.FileWriterCache.get(str(folder)).flush()
-    except tf.errors.OpError as error:
-        raise failed(folder, error) from error
-    # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
-    paths = sorted(Path(folder).glob(FILES), key=lambda path: path.stat().st_mtime_ns)
-    try:
-        for _ in tf.compat.v1.train.summary_iterator(str(paths[-1])):
-            pass
+        writer.flush()
+        # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
+        _require_whole(Path(folder), step)
     except (LookupError, tf.errors.OpError) as error:
-        raise failed(paths[-1] if paths else folder, error) from error
+        _require_not_full(folder, error)
+        log.warning(
+            "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
+            "come go into a new file",
+            folder,
+            reason(error) or type(error).__name__,
+        )
+        with contextlib.suppress(OSError):  # a place that can no longer be written to
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            writer.close()
+            writer.reopen()
+            if graph is not None:
+                writer.add_graph(graph)
 
 
-def failed(folder: str | os.PathLike, error: Exception) -> CurvesError:
-    """What to raise instead of an error of TensorFlow's writer."""
-    return CurvesError(
-        f"{folder}: the curves cannot be written: {reason(error)}; "
-        "make room, if that is missing, and run the same command again"
-    )
+def _require_whole(folder: Path, step: int | None) -> None:
+    """Checks that the newest event file can be read to its end, and tells of a step.
+
+    Raises:
+      LookupError, OpError: it does not, or there is none.
+    """
+    import tensorflow as tf
+
+    paths = sorted(folder.glob(FILES), key=lambda path: path.stat().st_mtime_ns)
+    if not paths:
+        raise LookupError("there is none")
+    steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(paths[-1]))}
+    if step is not None and step not in steps:
+        raise LookupError(f"{paths[-1].name} has nothing of step {step:,}")
+
+
+def _require_not_full(folder: str | os.PathLike, error: Exception) -> None:
+    """Checks that curves were not lost for want of room.
+
+    Raises:
+      CurvesError: there is none.
+    """
+    try:
+        require_space(folder)
+    except OSError as lacking:
+        if lacking.errno in NO_ROOM:
+            raise CurvesError(
+                f"{folder}: the curves cannot be written: {reason(error)}; "
+                "make room and run the same command again"
+            ) from error

@@ -226,7 +226,7 @@ class StopOnSignal(estimator.SessionRunHook):
         self.received = signal.Signals(number)
         for each, handler in self._before.items():
             signal.signal(each, handler)
-        before = self._before[number]
+        before = self._before[self.received]
         if not self._has_begun and callable(before):
             before(number, frame)
             return

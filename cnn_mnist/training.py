@@ -105,24 +105,29 @@ def _model_fn(features: Any, labels: Any, mode: str, params: dict[str, Any], con
     return spec
 
 
-class CurvesFirst(tf.compat.v1.train.CheckpointSaverListener):
-    """Sees to it that the curves up to a checkpoint's step are on disk before the checkpoint is.
+class CurvesToo(tf.compat.v1.train.CheckpointSaverListener):
+    """Sees to it that the curves up to a checkpoint's step are on disk when the checkpoint is.
 
     TensorFlow keeps up to two minutes of them in memory; a killed run, which goes on from its
-    checkpoint, would never draw them again.
+    checkpoint, would never draw them again. A checkpoint is saved though they are lost.
     """
 
     def __init__(self, model_dir: str) -> None:
         self._model_dir = model_dir
 
     def before_save(self, session: Any, global_step_value: int) -> None:
-        events.flush(self._model_dir)
+        events.flush(self._model_dir, graph=session.graph)
+
+    def after_save(self, session: Any, global_step_value: int) -> None:
+        # TensorFlow notes each checkpoint there: without the note its file was deleted, and the
+        # newest is an earlier run's.
+        events.flush(self._model_dir, int(global_step_value), session.graph)
 
 
 def saving_hook(model_dir: str, steps: int) -> Any:
-    """The hook that saves every so many steps, curves first."""
+    """The hook that saves every so many steps, curves too."""
     return tf.compat.v1.train.CheckpointSaverHook(
-        model_dir, save_steps=steps, listeners=[CurvesFirst(model_dir)]
+        model_dir, save_steps=steps, listeners=[CurvesToo(model_dir)]
     )
 
 
@@ -166,7 +171,7 @@ def train(
     Raises:
       NonFiniteError: NaN or infinity turned up.
       SaveError: a checkpoint cannot be written.
-      CurvesError: the curves cannot be written.
+      CurvesError: the curves cannot be written, on a full disk.
       ShardError: training images in shards were lost or damaged.
     """
     recipe, model_dir, config = record.recipe, classifier.model_dir, classifier.config
@@ -209,5 +214,4 @@ def train(
         session_hooks.append(saving)
         with naming_shard(data.train):
             classifier.train(input_fn, hooks=session_hooks, max_steps=recipe.steps)
-        events.flush(model_dir)
     return stop.received

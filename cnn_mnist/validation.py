@@ -204,7 +204,7 @@ def write_scalars(folder: str, values: dict[str, float], step: int) -> None:
     """Adds a point to each of the curves in TensorBoard's event files of `folder`.
 
     Raises:
-      CurvesError: it cannot be written.
+      CurvesError: it cannot be written, on a full disk.
     """
     with tf.Graph().as_default():  # FileWriter belongs to graphs
         writer = tf.compat.v1.summary.FileWriterCache.get(folder)
@@ -212,4 +212,4 @@ def write_scalars(folder: str, values: dict[str, float], step: int) -> None:
         value=[tf.compat.v1.Summary.Value(tag=t, simple_value=v) for t, v in values.items()]
     )
     writer.add_summary(summary, step)
-    events.flush(folder)
+    events.flush(folder, step)

@@ -1,0 +1,153 @@
+"""Event files that somebody deletes or damages while they are written."""
+
+import dataclasses
+import io
+import shutil
+
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from cnn_mnist import checkpoints, estimator, events, record, saver, training, validation
+from cnn_mnist.curves import read_curves
+from cnn_mnist.recipes import Recipe
+from conftest import scalars
+
+RECIPE = Recipe(
+    network="tfjs", optimizer="adam", batch_size=20, steps=24, eval_every_steps=4, seed=3
+)
+LOST = "its event file was deleted or damaged"
+
+
+def event_files(folder):
+    return sorted(folder.glob(events.FILES))
+
+
+def delete(folder):
+    for path in event_files(folder):
+        path.unlink()
+
+
+def delete_folder(folder):
+    shutil.rmtree(folder)
+
+
+def empty(folder):
+    for path in event_files(folder):
+        path.write_bytes(b"")
+
+
+def change_a_byte(folder):
+    path = event_files(folder)[-1]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+HARMS = [delete, empty, change_a_byte]
+
+
+@pytest.mark.parametrize("harm", [*HARMS, delete_folder])
+def test_curves_that_are_lost_are_told_once_and_go_on(tmp_path, caplog, harm):
+    folder = tmp_path / "curves"
+    for step in (1, 2):
+        validation.write_scalars(str(folder), {"loss": step / 2}, step)
+    harm(folder)
+    for step in (3, 4):
+        validation.write_scalars(str(folder), {"loss": step / 2}, step)
+    [told] = [line for line in caplog.messages if LOST in line]
+    assert told.startswith(f"{folder}: ") and "\n" not in told
+    for path in event_files(folder):  # as somebody does who reads all curves
+        if path != event_files(folder)[-1]:
+            path.unlink()
+    assert scalars(folder)["loss"][-1] == (4, 2.0)
+    assert read_curves(folder).train_loss.steps[-1] == 4
+
+
+def test_a_file_of_an_earlier_run_does_not_hide_the_loss(tmp_path, caplog):
+    with tf.Graph().as_default():
+        earlier = tf.compat.v1.summary.FileWriter(str(tmp_path), filename_suffix=".earlier")
+    earlier.add_summary(tf.compat.v1.Summary(), 1)
+    earlier.close()
+    [kept] = event_files(tmp_path)
+    validation.write_scalars(str(tmp_path), {"loss": 1.0}, 2)
+    for path in set(event_files(tmp_path)) - {kept}:
+        path.unlink()
+    validation.write_scalars(str(tmp_path), {"loss": 1.5}, 3)
+    assert [LOST in line and "nothing of step 3" in line for line in caplog.messages] == [True]
+    validation.write_scalars(str(tmp_path), {"loss": 2.0}, 4)
+    assert scalars(tmp_path)["loss"] == [(4, 2.0)]
+
+
+class Harm(estimator.SessionRunHook):
+    """Does something to the files of a run, once, when a step is done."""
+
+    def __init__(self, at, harm, folder):
+        self._at, self._harm, self._folder = at, harm, folder
+
+    def begin(self):
+        self._step = tf.compat.v1.train.get_global_step()
+
+    def after_run(self, run_context, run_values):
+        if run_context.session.run(self._step) == self._at:
+            self._harm(self._folder)
+
+
+def train(model_dir, data, hooks=(), steps_per_call=1, steps=RECIPE.steps):
+    recipe = dataclasses.replace(RECIPE, steps=steps)
+    classifier = training.build_estimator(recipe, str(model_dir), 5)
+    screen = Console(file=io.StringIO())
+    what = record.of(recipe, data)
+    training.train(classifier, what, data, screen, 0, hooks, steps_per_call)
+
+
+def bits(folder):
+    return {name: value.tobytes() for name, value in saver.read(folder).items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    train(folder, small)
+    return folder
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 3])
+@pytest.mark.parametrize("place", ["", "eval_validation"])
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_training_goes_on_and_loses_no_checkpoint(
+    small, undisturbed, tmp_path, caplog, harm, place, steps_per_call
+):
+    train(tmp_path, small, [Harm(12, harm, tmp_path / place)], steps_per_call)
+    told = [line for line in caplog.messages if LOST in line]
+    assert len(told) == 1 and told[0].startswith(f"{tmp_path / place}: ")
+    assert saver.steps(tmp_path) == saver.steps(undisturbed) == [5, 10, 15, 20, 24]
+    for step in saver.steps(tmp_path):
+        name = f"model.ckpt-{step}"
+        assert bits(tmp_path / name) == bits(undisturbed / name)
+    best = checkpoints.newest_whole(str(tmp_path / "best"))
+    expected = checkpoints.newest_whole(str(undisturbed / "best"))
+    assert bits(best) == bits(expected)
+    assert read_curves(tmp_path).validation_loss.steps[-2:] == (20, 24)
+
+
+def test_the_new_file_of_a_training_has_its_graph_and_later_points(small, tmp_path):
+    train(tmp_path, small, [Harm(3, delete, tmp_path)], steps=12)
+    found = [
+        event
+        for path in event_files(tmp_path)
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+    ]
+    graphs = [tf.compat.v1.GraphDef.FromString(e.graph_def) for e in found if e.graph_def]
+    assert any(node.name == "softmax_tensor" for graph in graphs for node in graph.node)
+    assert [step for step, _ in scalars(tmp_path)["loss"]] == [9]
+
+
+def test_a_resumed_training_whose_curves_are_gone_goes_on(small, undisturbed, tmp_path, caplog):
+    train(tmp_path, small, steps=12)
+    delete(tmp_path)
+    delete(tmp_path / "eval_validation")
+    train(tmp_path, small)
+    name = "model.ckpt-24"
+    assert bits(tmp_path / name) == bits(undisturbed / name)
+    assert sum(LOST in line for line in caplog.messages) <= 2
