@@ -11,19 +11,27 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn_mnist import console, exits
 from cnn_mnist.images import find_images, read_image
 from cnn_mnist.predict import answers, as_table
-from cnn_mnist.predictor import Predictor
 
 DIGITS = Path(__file__).resolve().parent.parent / "tests" / "digits"
 AT_LEAST = 18
 
 
 def main() -> int:
+    """Runs the command and returns its exit code."""
+    return exits.code_of(_read)
+
+
+def _read() -> int:
     """Prints the table, and which are wrong; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model_dir", default="model_dir")
     options = parser.parse_args()
+    console.start_tensorflow()
+    from cnn_mnist.predictor import Predictor
+
     paths = find_images([DIGITS])
     with Predictor(options.model_dir) as predictor:
         _, probabilities = predictor.predict(np.array([read_image(path) for path in paths]))

@@ -7,6 +7,7 @@ TensorFlow's readers, is corrected where it disagrees with them.
 import dataclasses
 import logging
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cnn_mnist import estimator, saver
 from cnn_mnist.averaging import variables_to_restore
 from cnn_mnist.errors import InputError, reason
 from cnn_mnist.model import cnn_model_fn
-from cnn_mnist.recipes import Recipe
+from cnn_mnist.recipes import RECIPES, Recipe
 from cnn_mnist.saver import READ_ERRORS
 
 BEST = "best"  # the folder of the best checkpoint, below the model_dir
@@ -53,11 +54,27 @@ def newest(recipe: Recipe, model_dir: str) -> str:
     """
     checkpoint = newest_whole(model_dir)
     if checkpoint is None:
+        there = _one_level_down(model_dir)
         raise CheckpointError(
-            f"--model_dir={model_dir}: holds no checkpoint; --mode=train makes one"
+            f"--model_dir={model_dir}: holds no checkpoint; {there or '--mode=train makes one'}"
         )
     check_fits(recipe, checkpoint)
     return checkpoint
+
+
+def _one_level_down(model_dir: str) -> str:
+    """Names the folders in a folder that hold checkpoints, and how to ask for one; or ""."""
+    folder = Path(model_dir)
+    if not folder.is_dir():
+        return ""
+    found = [path for path in sorted(folder.iterdir()) if path.is_dir() and saver.steps(path)]
+    if not found:
+        return ""
+    *others, last = (shlex.quote(str(path)) for path in found)
+    text = f"{', '.join(others)} and {last} hold one" if others else f"{last} holds one"
+    make = [f"make eval RECIPE={path.name}" for path in found if path.name in RECIPES]
+    with_make = f", or {make[0]}" if make and folder == Path("model_dir") else ""
+    return f"{text}: --model_dir={shlex.quote(str(found[0]))}{with_make}"
 
 
 def newest_whole(model_dir: str) -> str | None:

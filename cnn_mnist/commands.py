@@ -3,11 +3,13 @@
 TensorFlow is loaded only after everything that can be checked without it was found good.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
 import shlex
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -259,19 +261,33 @@ def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
     from cnn_mnist import checkpoints, curves, evaluation, report, training
 
     checkpoint = checkpoints.newest(recipe, options.model_dir)
-    classifier = training.build_estimator(recipe, options.model_dir)
-    scores, step = evaluation.evaluate(classifier, data.test, options.class_names, checkpoint)
     folder = Path(options.model_dir) / "report"
-    pictures = report.write(scores, curves.read_curves(options.model_dir), folder)
-    report.to_tensorboard(pictures, folder, step)
+    protected = _write_protected(Path(options.model_dir))
+    # The Estimator always writes a curve: where it cannot, into a folder that is deleted again.
+    scratch = tempfile.TemporaryDirectory() if protected else None
+    with scratch or contextlib.nullcontext(options.model_dir) as place:
+        classifier = training.build_estimator(recipe, place)
+        scores, step = evaluation.evaluate(classifier, data.test, options.class_names, checkpoint)
     Console().print(report.table(scores))
     print(
         f"test accuracy {scores.accuracy:.4f}, loss {scores.loss:.4f} "
-        f"on {len(data.test):,} images at step {step:,}"
+        f"on {len(data.test):,} images at step {step:,}",
+        flush=True,
     )
-    print(f"report        {folder / 'report.html'}")
+    if protected:
+        print(f"report        left out, with all its files: {protected} is write-protected")
+    else:
+        pictures = report.write(scores, curves.read_curves(options.model_dir), folder)
+        report.to_tensorboard(pictures, folder, step)
+        print(f"report        {folder / 'report.html'}")
     _print_places(checkpoint, options)
     return 0
+
+
+def _write_protected(model_dir: Path) -> Path | None:
+    """The first of the folders that a report is written to which cannot be written to; or None."""
+    places = (model_dir, model_dir / "eval", model_dir / "report")
+    return next((p for p in places if p.exists() and not os.access(p, os.W_OK | os.X_OK)), None)
 
 
 def _print_places(checkpoint: str, options: Options) -> None:

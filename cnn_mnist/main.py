@@ -22,7 +22,7 @@ from cnn_mnist.usage import UsageError
 FLAGS = flags.FLAGS
 STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
 TRAINING_MODES = ("train_and_eval", "train")
-WRITING_MODES = (*TRAINING_MODES, "eval", "show_data")  # into the model_dir
+WRITING_MODES = (*TRAINING_MODES, "show_data")  # into the model_dir, and not without it
 LONGEST_TIMEOUT = 1e9  # seconds
 HELPERS = ("worker", "ps")  # roles that need no model_dir
 MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")

@@ -1,5 +1,6 @@
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,3 +283,36 @@ def test_every_bit_of_an_index_counts_or_is_not_read(model_dir):
         assert values.keys() == wanted.keys()
         assert all(values[name].tobytes() == wanted[name].tobytes() for name in wanted), place
     assert refused > len(good) * 8 / 7 * 0.8
+
+
+def test_without_a_checkpoint_those_one_level_down_are_named(model_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Path("model_dir")
+    there = place.rename("kept")
+
+    def said(folder="model_dir"):
+        with pytest.raises(checkpoints.CheckpointError) as raised:
+            checkpoints.newest(RECIPE, folder)
+        return str(raised.value)
+
+    nothing = "--model_dir=model_dir: holds no checkpoint; --mode=train makes one"
+    assert said() == nothing
+    place.mkdir()
+    (place / "report").mkdir()
+    assert said() == nothing
+    shutil.copytree(there, place / "my run")
+    assert said() == (
+        "--model_dir=model_dir: holds no checkpoint; 'model_dir/my run' holds one: "
+        "--model_dir='model_dir/my run'"
+    )
+    shutil.copytree(there, place / "fast")
+    assert said() == (
+        "--model_dir=model_dir: holds no checkpoint; model_dir/fast and 'model_dir/my run' hold "
+        "one: --model_dir=model_dir/fast, or make eval RECIPE=fast"
+    )
+    shutil.copytree(place / "fast", place / "best")
+    assert "; model_dir/best, model_dir/fast and 'model_dir/my run' hold one: " in said()
+    place.rename("other")
+    assert said("other").endswith(
+        "; other/best, other/fast and 'other/my run' hold one: --model_dir=other/best"
+    )
