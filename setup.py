@@ -33,12 +33,13 @@ setup(
         "pillow>=10.3",  # reads image files
     ],
     extras_require={
-        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics; the last
-        # three: the schemas of what is in deploy/
+        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics; ipython:
+        # a session that must outlive a command; the last three: the schemas of what is in deploy/
         "test": [
             "pytest>=8",
             "tf-keras>=2.15",
             "scikit-learn>=1.4",
+            "ipython>=8.10",
             "check-jsonschema>=0.36",
             "kubernetes-validate>=1.34",
             "pyyaml>=6",

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import IO
 
 from cnn_mnist import exits, usage
-from cnn_mnist.signals import SIGNALS
+from cnn_mnist.signals import SIGNALS, end_program
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
@@ -242,4 +242,4 @@ def _parser() -> usage.Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_program(main())

@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cnn_mnist import stderr
+from cnn_mnist.signals import interactive
 
 # Written to stderr by TensorFlow 2.15 to 2.21 on every start, whatever TF_CPP_MIN_LOG_LEVEL says,
 # on a machine where nothing is wrong.
@@ -116,10 +117,12 @@ def tame_environment() -> None:
     """Takes out of the environment what libraries would obey to no good end.
 
     Keras and matplotlib do not load with a backend that they do not know or cannot find, and Rich
-    prints nothing on a screen without columns.
+    prints nothing on a screen without columns. In a notebook matplotlib keeps the backend that
+    shows the person's own figures.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ["MPLBACKEND"] = "agg"
+    if not interactive():
+        os.environ["MPLBACKEND"] = "agg"
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and not int(columns):
         del os.environ["COLUMNS"]

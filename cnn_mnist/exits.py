@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from cnn_mnist.errors import InputError, RunError, reason
-from cnn_mnist.signals import ending_program
+from cnn_mnist.signals import ending_program, interactive
 
 
 def code_of(command: Callable[[], int]) -> int:
@@ -27,6 +27,8 @@ def code_of(command: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if interactive():  # off a terminal nothing else tells that it has arrived
+            print("KeyboardInterrupt", file=sys.stderr)
         return 128 + signal.SIGINT
     except SystemExit as ended:  # `--help`, SIGTERM
         return int(ended.code or 0)

@@ -8,163 +8,192 @@ only evaluates.
 
 import dataclasses
 import os
-import sys
+from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
-from cnn_mnist import exits, listening, tf_config, usage
+from cnn_mnist import arguments, exits, listening, tf_config, usage
+from cnn_mnist.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
 from cnn_mnist.events import quiet_threads
 from cnn_mnist.recipes import AUGMENTS, AUTO, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
-from cnn_mnist.signals import leave
+from cnn_mnist.signals import end_program
 from cnn_mnist.usage import UsageError
 
-FLAGS = flags.FLAGS
+FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
+PROGRAM = "python -m cnn_mnist"
+DEFAULT_RECIPE = "estimator"
 STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
 TRAINING_MODES = ("train_and_eval", "train")
 WRITING_MODES = (*TRAINING_MODES, "show_data")  # into the model_dir, and not without it
 LONGEST_TIMEOUT = 1e9  # seconds
 HELPERS = ("worker", "ps")  # roles that need no model_dir
 MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
+# Networks of which it is known without loading TensorFlow that there are such.
+KNOWN_NETWORKS = sorted({"deep_cnn", *(recipe.network for recipe in RECIPES.values())})
 
-flags.DEFINE_enum(
+
+def _define(
+    name: str, default: Any, meaning: str, parser: flags.ArgumentParser, flag: type = flags.Flag
+) -> None:
+    """Defines a flag. Where None is its default, `meaning` tells what leaving it out means."""
+    made = flag(parser, None, name, default, meaning, boolean=isinstance(parser, YesOrNo))
+    made.help = meaning  # to which a flag that can be repeated adds
+    flags.DEFINE_flag(made, FLAGS, module_name="cnn_mnist.main")
+
+
+def _define_field(name: str, meaning: str, choices: Sequence[str] = ()) -> None:
+    """Defines a flag that, if given, replaces the recipe's field of its name."""
+    default = getattr(RECIPES[DEFAULT_RECIPE], name)
+    parsers = {int: WholeNumber, float: Number, str: flags.ArgumentParser}
+    parser = Choice(tuple(choices)) if choices else parsers[type(default)]()
+    left_out = f"(default: the recipe's; for {DEFAULT_RECIPE!r}: {default})"
+    _define(name, None, f"{meaning} {left_out}", parser)
+
+
+_define(
     "mode",
     "train_and_eval",
-    MODES,
     "Train and report on the test images; only train; only report, with the newest checkpoint; "
     "print the network's layers; draw examples of the data; read digits in --images; write "
     "the network into --export_dir, for other programs.",
+    Choice(MODES),
 )
-flags.DEFINE_enum(
+_define(
     "recipe",
     None,
-    list(RECIPES),
-    "Which tutorial to follow: network, optimizer and the numbers below. Left out: 'estimator' "
-    "for training, and otherwise what was trained in --model_dir.",
+    "Which tutorial to follow: network, optimizer and the numbers below. Left out: "
+    f"{DEFAULT_RECIPE!r} for training, and otherwise what was trained in --model_dir.",
+    Choice(tuple(RECIPES)),
 )
-flags.DEFINE_string("model_dir", "model_dir", "Folder of checkpoints, curves and reports.")
-flags.DEFINE_string(
+_define("model_dir", "model_dir", "Folder of checkpoints, curves and reports.", TEXT)
+_define(
     "data_dir",
     None,
     "Folder with other images in MNIST's format: the four IDX files, plain or gzip, mnist.npz, or "
     "TFRecord shards (python -m cnn_mnist.shards). Left out: the MNIST inside the package.",
+    TEXT,
 )
-flags.DEFINE_list(
-    "class_names", list("0123456789"), "Ten names for the report, separated by commas."
+_define("class_names", list("0123456789"), "Ten names for the report.", Names())
+_define(
+    "log_every_n_iter", 50, "Steps between two looks at softmax_tensor; 0 for none.", WholeNumber(0)
 )
-flags.DEFINE_integer(
-    "log_every_n_iter", 50, "Steps between two looks at softmax_tensor; 0 for none.", lower_bound=0
-)
-flags.DEFINE_integer(
-    "save_checkpoints_steps", 1000, "Steps between two checkpoints.", lower_bound=1
-)
-flags.DEFINE_integer(
+_define("save_checkpoints_steps", 1000, "Steps between two checkpoints.", WholeNumber(1))
+_define(
     "steps_per_call",
     1,
     "Training steps per call of the session, for GPUs; fewer where something is logged or saved. "
     "Changes no bit of the result.",
-    lower_bound=1,
-    upper_bound=10_000,
+    WholeNumber(1, 10_000),
 )
-flags.DEFINE_multi_string(
-    "images", [], "For --mode=predict: an image file, a folder of them, or a glob; repeatable."
+_define(
+    "images",
+    [],
+    "For --mode=predict, which needs it: an image file, a folder of them, or a glob. It may be "
+    "given several times. Left out: none.",
+    TEXT,
+    flags.MultiFlag,
 )
-flags.DEFINE_enum("output", "table", ["table", "json", "csv"], "How --mode=predict prints.")
-flags.DEFINE_string("export_dir", None, "For --mode=export: the folder to make.")
-flags.DEFINE_enum(
+_define("output", "table", "How --mode=predict prints.", Choice(("table", "json", "csv")))
+_define(
+    "export_dir",
+    None,
+    "The folder to make. Left out: none, but --mode=export needs it.",
+    TEXT,
+)
+_define(
     "format",
     "saved_model",
-    ["saved_model", "tfjs"],
     "For --mode=export: a SavedModel of TensorFlow, or a layers model of TensorFlow.js.",
+    Choice(("saved_model", "tfjs")),
 )
 
-flags.DEFINE_enum(
+_define(
     "strategy",
     "auto",
-    STRATEGIES,
     "How several processors train one network. mirrored: the GPUs of this machine. For a cluster "
     "that TF_CONFIG names: parameter_server: each worker by itself; sync: all in step. auto: "
     "parameter_server in a cluster, mirrored with several GPUs.",
+    Choice(STRATEGIES),
 )
-flags.DEFINE_float(
+_define(
     "cluster_timeout",
     600.0,
     "Seconds to wait for another process of the cluster before giving up.",
+    Number(),
 )
-flags.DEFINE_bool(
+_define(
     "allow_public_cluster",
     False,
     "Let TensorFlow's server, which has no password, listen on an address that is not private.",
+    YesOrNo(),
 )
-flags.DEFINE_string(
-    "index_log_dir", None, "Folder where a cluster's processes note which images they trained on."
+_define(
+    "index_log_dir",
+    None,
+    "Folder where a cluster's processes note which images they trained on. Left out: they note "
+    "nothing.",
+    TEXT,
 )
 
 # Fields of the recipe; each flag that is given replaces the recipe's own value.
-flags.DEFINE_enum(
-    "network",
-    None,
-    sorted({"deep_cnn", *(recipe.network for recipe in RECIPES.values())}),
-    "Which network.",
+_define_field(
+    "network", f"Which network: {', '.join(KNOWN_NETWORKS)}, or another one of networks.NETWORKS."
 )
-flags.DEFINE_enum("optimizer", None, OPTIMIZERS, "Gradient descent, with momentum 0.9, or Adam.")
-flags.DEFINE_integer("steps", None, "Training steps in total, over all runs.")
-flags.DEFINE_integer("batch_size", None, "Images per training step.")
-flags.DEFINE_float("learning_rate", None, "Step size of the optimizer; a schedule's highest.")
-flags.DEFINE_enum(
-    "learning_rate_schedule", None, SCHEDULES, "How the step size changes over the steps."
-)
-flags.DEFINE_float("dropout_rate", None, "Share of the last hidden layer that a step leaves out.")
-flags.DEFINE_enum("augment", None, AUGMENTS, "How training images are moved.")
-flags.DEFINE_float("average_decay", None, "Of the moving average that is scored; 0 for none.")
-flags.DEFINE_integer("validation_size", None, "Training images set aside for validation.")
-flags.DEFINE_integer("train_size", None, "Images to train on; 0 for all others.")
-flags.DEFINE_integer("eval_every_steps", None, "Steps between two validations; 0 for none.")
-flags.DEFINE_enum(
+_define_field("optimizer", "Gradient descent, with momentum 0.9, or Adam.", OPTIMIZERS)
+_define_field("steps", "Training steps in total, over all runs.")
+_define_field("batch_size", "Images per training step.")
+_define_field("learning_rate", "Step size of the optimizer; a schedule's highest.")
+_define_field("learning_rate_schedule", "How the step size changes over the steps.", SCHEDULES)
+_define_field("dropout_rate", "Share of the last hidden layer that a step leaves out.")
+_define_field("augment", "How training images are moved.", AUGMENTS)
+_define_field("average_decay", "Of the moving average that is scored; 0 for none.")
+_define_field("validation_size", "Training images set aside for validation.")
+_define_field("train_size", "Images to train on; 0 for all others.")
+_define_field("eval_every_steps", "Steps between two validations; 0 for none.")
+_define_field(
     "precision",
-    None,
-    [*PRECISIONS, AUTO],
     "Of activations and products. auto: bfloat16 where the processor multiplies it, else float32; "
     "a run that goes on keeps what it has.",
+    (*PRECISIONS, AUTO),
 )
-flags.DEFINE_integer("seed", None, "Of initial weights, image order and dropout.")
+_define_field("seed", "Of initial weights, image order and dropout.")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the command `argv`, by default `sys.argv`, and returns its exit code: see `exits`."""
-    return exits.code_of(lambda: _run(sys.argv if argv is None else argv))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code: see `exits`.
+
+    Args:
+      argv: the command, with or without the program's name before the flags; None: `sys.argv`,
+        without what belongs to a notebook's kernel.
+    """
+    return exits.code_of(lambda: _run(argv))
 
 
-def _run(argv: list[str]) -> int:
-    with quiet_threads():
+def _run(argv: Sequence[str] | None) -> int:
+    with quiet_threads(), tf_config.kept():
         parse_flags(argv)
         recipe = chosen_recipe()
         cluster = chosen_cluster(recipe)
         from cnn_mnist import commands  # not before the flags are known to be good
 
-        options = commands.Options(cluster=cluster, **values_of(commands.Options, "cluster"))
+        values = values_of(commands.Options, "cluster", "strategy")
+        options = commands.Options(cluster=cluster, strategy=chosen_strategy(cluster), **values)
         return commands.MODES[FLAGS.mode](recipe, options)
 
 
-def parse_flags(argv: list[str]) -> None:
-    """Reads the command line into `FLAGS`.
+def parse_flags(argv: Sequence[str] | None) -> None:
+    """Reads the command into `FLAGS`, which start from their defaults; see `main`.
 
     Raises:
       UsageError: a flag that does not exist or has a value that cannot work.
       SystemExit: with 0, after `--help`.
     """
-    app.define_help_flags()
-    try:
-        positional = FLAGS(argv)[1:]
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--flagfile: expected a text file, found {error}") from None
-    except (flags.Error, ValueError) as error:  # ValueError: absl's own flags
-        raise UsageError(usage.one_line(str(error))) from None
-    except SystemExit:  # absl's own `--help` ends with 1
-        raise SystemExit(0) from None
-    if positional:
-        name = usage.shown(positional[0])
-        raise UsageError(f"{name}: unknown argument; every flag starts with --")
+    words = arguments.typed(argv)
+    if arguments.asks_for_help(words):
+        print(arguments.help_text(PROGRAM, str(__doc__), FLAGS))
+        raise SystemExit(0)
+    arguments.parse(words, FLAGS)
     cluster = tf_config.read(os.environ)
     helps = cluster is not None and FLAGS.mode in TRAINING_MODES and cluster.role in HELPERS
     writes = FLAGS.mode in WRITING_MODES and not helps
@@ -191,7 +220,7 @@ def parse_flags(argv: list[str]) -> None:
 
 def chosen_recipe() -> Recipe:
     """The recipe that the flags name, with the fields that they replace."""
-    recipe = RECIPES[FLAGS.recipe or "estimator"]
+    recipe = RECIPES[FLAGS.recipe or DEFAULT_RECIPE]
     if FLAGS.recipe is None and FLAGS.mode not in TRAINING_MODES:
         from cnn_mnist import record
 
@@ -203,6 +232,13 @@ def chosen_recipe() -> Recipe:
         from cnn_mnist import record
 
         recipe = record.resolved(recipe, FLAGS.model_dir)
+    if recipe.network not in KNOWN_NETWORKS:
+        from cnn_mnist import console
+
+        console.start_tensorflow()
+        from cnn_mnist import networks
+
+        networks.named(recipe.network)
     return recipe
 
 
@@ -223,8 +259,6 @@ def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
         return None
     if FLAGS.strategy == "mirrored":
         raise UsageError("--strategy=mirrored: is for one process, but TF_CONFIG names a cluster")
-    if FLAGS.strategy == "auto":
-        FLAGS["strategy"].value = "parameter_server"
     if FLAGS.steps_per_call > 1:
         raise UsageError(f"--steps_per_call={FLAGS.steps_per_call}: expected 1 in a cluster")
     trainers = len(cluster.trainers)
@@ -237,6 +271,11 @@ def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
     return cluster
 
 
+def chosen_strategy(cluster: tf_config.Cluster | None) -> str:
+    """The strategy that `--strategy` names; of "auto" that of a cluster, if there is one."""
+    return "parameter_server" if cluster and FLAGS.strategy == "auto" else FLAGS.strategy
+
+
 def values_of(fields: type, *but: str) -> dict[str, Any]:
     """The flags that have the names of a dataclass's fields, but for some."""
     names = [field.name for field in dataclasses.fields(fields) if field.name not in but]
@@ -244,4 +283,4 @@ def values_of(fields: type, *but: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end_program(main())

@@ -8,11 +8,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import estimator
+from cnn_mnist import estimator, networks
 from cnn_mnist.augment import augmented
 from cnn_mnist.averaging import averaged, variables_to_restore
-from cnn_mnist.networks import NETWORKS
-from cnn_mnist.recipes import Recipe, RecipeError
+from cnn_mnist.recipes import Recipe
 from cnn_mnist.schedules import learning_rate
 
 MOMENTUM = 0.9
@@ -79,13 +78,11 @@ def spec(
     recipe = recipe.resolved()
     training = mode == estimator.ModeKeys.TRAIN
 
-    if recipe.network not in NETWORKS:
-        known = ", ".join(NETWORKS)
-        raise RecipeError(f"--network={recipe.network}: expected one of {known}")
+    network = networks.named(recipe.network)
     images = scaled_images(features["x"])
     if training:
         images = augmented(images, recipe.augment, seed=recipe.seed)
-    columns = NETWORKS[recipe.network](
+    columns = network(
         tf.cast(images, recipe.precision),
         training=training,
         dropout_rate=recipe.dropout_rate,

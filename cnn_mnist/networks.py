@@ -32,6 +32,7 @@ from cnn_mnist.layers import (
     unit_columns,
     variance_scaling,
 )
+from cnn_mnist.recipes import RecipeError
 
 COLUMNS = 3  # of the committee
 
@@ -120,6 +121,17 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "keras_mlp": keras_mlp,
     "core_mlp": core_mlp,
 }
+
+
+def named(name: str) -> Callable[..., Any]:
+    """The network of this name.
+
+    Raises:
+      RecipeError: there is none.
+    """
+    if name not in NETWORKS:
+        raise RecipeError(f"--network={name}: expected one of {', '.join(NETWORKS)}")
+    return NETWORKS[name]
 
 
 def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:

@@ -35,7 +35,7 @@ from rich.progress import track
 from cnn_mnist import console, dataset, exits, files, shard_list, tfrecord, usage
 from cnn_mnist.dataset import DatasetError
 from cnn_mnist.shard_list import Shard
-from cnn_mnist.signals import leave
+from cnn_mnist.signals import end_program
 from cnn_mnist.sources import Split, shown
 from cnn_mnist.usage import UsageError
 
@@ -147,4 +147,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end_program(main())

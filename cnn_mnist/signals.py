@@ -18,7 +18,8 @@ class Ending:
 
     The first raises `KeyboardInterrupt` or `SystemExit(143)`, so that what is open is closed. The
     next ends the process on the spot: TensorFlow now and then swallows an exception, and after
-    SIGKILL, too, nothing would be lost.
+    SIGKILL, too, nothing would be lost. In an interactive session every one raises: the process is
+    not the program's own.
 
     Attributes:
       asked: whether a signal came.
@@ -28,7 +29,7 @@ class Ending:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Receives a signal."""
-        if self.asked:
+        if self.asked and not interactive():
             leave(128 + number)
         self.asked = True
         if number == signal.SIGINT:
@@ -48,6 +49,17 @@ def ending_program() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def interactive() -> bool:
+    """Whether a person goes on in this process: Python's prompt, `python -i`, IPython, a kernel."""
+    return hasattr(sys, "ps1") or bool(sys.flags.inspect)
+
+
+def end_program(code: int) -> None:
+    """Ends the process, but not that of an interactive session, as after IPython's `%run`."""
+    if not interactive():
+        leave(code)
 
 
 def leave(code: int) -> NoReturn:

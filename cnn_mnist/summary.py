@@ -7,7 +7,7 @@ import tensorflow as tf
 from rich.table import Table
 
 from cnn_mnist.layers import LAYERS
-from cnn_mnist.networks import NETWORKS
+from cnn_mnist.networks import named
 from cnn_mnist.recipes import Recipe
 
 
@@ -21,16 +21,21 @@ class Layer:
 
 
 def layers_of(recipe: Recipe) -> list[Layer]:
-    """The layers of a recipe's network, in the order in which the images pass them."""
+    """The layers of a recipe's network, in the order in which the images pass them.
+
+    Variables of a network that does not note its layers in `LAYERS` follow, one a row.
+    """
     with tf.Graph().as_default():
         images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
-        NETWORKS[recipe.network](images, training=False, dropout_rate=0.0, seed=recipe.seed)
+        named(recipe.network)(images, training=False, dropout_rate=0.0, seed=recipe.seed)
         sizes = {v.op.name: math.prod(v.shape) for v in tf.compat.v1.trainable_variables()}
         rows = []
         for output in tf.compat.v1.get_collection(LAYERS):
             name = output.op.name.rpartition("/")[0]
             parameters = sum(n for v, n in sizes.items() if v.rpartition("/")[0] == name)
             rows.append(Layer(name, tuple(output.shape[1:]), parameters))
+        listed = {row.name for row in rows}
+        rows += [Layer(v, (), n) for v, n in sizes.items() if v.rpartition("/")[0] not in listed]
         return rows
 
 

@@ -7,11 +7,13 @@ The chief trains, as the workers do, and writes the checkpoints; the parameter s
 the variables; an evaluator, which need not be in `cluster`, scores the checkpoints.
 """
 
+import contextlib
 import dataclasses
 import ipaddress
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnn_mnist.usage import UsageError, shown
@@ -110,6 +112,18 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
     if role == "chief" and not workers and not ps:
         return None
     return Cluster(chief, workers, ps, role, index, has_evaluator=bool(addresses["evaluator"]))
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Puts TF_CONFIG back at the end, for whoever called; what trains alone takes it away."""
+    before = os.environ.get(VARIABLE)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -25,6 +25,7 @@ DATA_MODES = ("train_and_eval", "train", "eval", "show_data")
 
 NO_INTEGERS = (
     *("", "many", "1.5", "1e3", "nan", "inf", "-inf", "None", "null", "[]", "1 2", "--5", "0x"),
+    *("20k", "20,00", "2_0", ",000", "1,000_000", "0x10"),
     *("-1", "-" + "9" * 30, "\u00fc", "1\n2", "true"),
 )
 NO_NUMBERS = (
@@ -53,6 +54,7 @@ OF_TYPE = {
 }
 NO_FOLDERS = ("", "a_file", "a_file/below", "to_nowhere", "to_itself/below", LONG, NOT_UTF8)
 NO_FLAG_TEXTS: dict[str, tuple[str, ...]] = {
+    "network": NO_CHOICES,
     "model_dir": NO_FOLDERS,
     "data_dir": (*NO_FOLDERS, "nowhere", "empty", "damaged", "full", "damaged/mnist.npz"),
     "export_dir": (*NO_FOLDERS, "full"),
@@ -147,7 +149,7 @@ def unknown_flags() -> list[str]:
 
 def own_flags() -> list:
     """The flags that `--help` lists."""
-    return main.FLAGS.flags_by_module_dict()[main.__name__]
+    return [main.FLAGS[name] for name in main.FLAGS]
 
 
 def every_wrong() -> Iterator[Wrong]:
@@ -169,7 +171,7 @@ def every_wrong() -> Iterator[Wrong]:
     for unknown in ("--stpes=3", "--x", "--=3", "--mode.x=1", "--\u00fc=1", "--no", "--Steps=3"):
         name = unknown.strip("-").partition("=")[0]
         yield Wrong((unknown,), (name or "flag",))
-    for word in ("steps=3", "train", "-", "\u00fc", "a_file", " "):
+    for word in ("steps=3", "train", "-", "\u00fc", "a_file", " ", "\u2013steps=3", "\u2014x"):
         yield Wrong((word,), (word,))
     yield Wrong(("",), ("''",))
     yield Wrong(("--", "--steps=3"), ("--steps=3",))

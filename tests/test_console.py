@@ -151,3 +151,15 @@ def test_command_as_the_user_types_it(tmp_path, monkeypatch):
     assert console.command("tensorboard") == "'my env/bin/tensorboard'"
     monkeypatch.setenv("PATH", str(programs))
     assert console.command("tensorboard") == "tensorboard"
+
+
+def test_a_notebook_keeps_the_backend_that_shows_its_figures(monkeypatch):
+    backend = "module://matplotlib_inline.backend_inline"
+    for name in ("KERAS_BACKEND", "MPLBACKEND"):
+        monkeypatch.setenv(name, backend)
+    monkeypatch.setattr(sys, "ps1", "In : ", raising=False)
+    console.tame_environment()
+    assert os.environ["MPLBACKEND"] == backend
+    monkeypatch.delattr(sys, "ps1")
+    console.tame_environment()
+    assert (os.environ["KERAS_BACKEND"], os.environ["MPLBACKEND"]) == ("tensorflow", "agg")

@@ -56,7 +56,9 @@ def files_below(folder):
         (["steps=3"], "steps=3: unknown argument"),
         ([""], "'': unknown argument"),
         (["--flagfile=bytes"], "--flagfile: expected a text file"),
-        (["--logger_levels=a:b:c"], "Unknown level"),
+        (["--logger_levels=a:b:c"], "Unknown command line flag 'logger_levels'"),
+        (["--network=soup"], "--network=soup: expected one of cnn, tfjs, "),
+        (["--steps=20k"], "--steps=20k: expected a whole number, such as 20000, found '20k'"),
         (["--learning_rate=1e-50"], "--learning_rate=1e-50: expected a number above 0"),
         (["--learning_rate=1e39"], "--learning_rate=1e.39: expected a number above 0"),
         (["--batch_size=1000000000000"], "--batch_size=1000000000000: expected at least 1"),
@@ -183,7 +185,25 @@ def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
         assert f"--{flag}:" in result.stdout
 
 
-@pytest.mark.parametrize("flag", ["--help", "--steps=0", "--stpes=1", "--steps_per_call=0"])
+@pytest.mark.parametrize("module", ["cnn_mnist", "cnn_mnist.cluster", "cnn_mnist.shards"])
+def test_h_is_help(tmp_path, module):
+    ended = [
+        subprocess.run(
+            [sys.executable, "-m", module, word],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        for word in ("-h", "--help")
+    ]
+    for each in ended:
+        assert (each.returncode, each.stderr) == (0, "")
+        assert f"usage: python -m {module} " in each.stdout
+    assert ended[0].stdout == ended[1].stdout
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--steps=0", "--stpes=1", "--steps_per_call=0"])
 def test_flags_are_answered_without_tensorflow_or_numpy(flag):
     code = "import sys\nfrom cnn_mnist import main\ntry: main.main(['main', sys.argv[1]])\n"
     code += (
@@ -193,6 +213,17 @@ def test_flags_are_answered_without_tensorflow_or_numpy(flag):
         [sys.executable, "-c", code, flag], capture_output=True, text=True, check=True
     )
     assert printed.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_networks_of_the_package_are_known_without_tensorflow():
+    code = (
+        "import sys\nfrom cnn_mnist import main\nfor name in main.KNOWN_NETWORKS:\n"
+        "    main.parse_flags(['main', '--mode=train', f'--network={name}'])\n"
+        "    assert main.chosen_recipe().network == name\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout == "False\n", printed.stderr
 
 
 def test_eval_without_a_checkpoint_is_one_line(cnn_mnist, tmp_path):

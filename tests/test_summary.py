@@ -1,10 +1,11 @@
 import io
 
+import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist import summary
-from cnn_mnist.networks import COLUMNS
-from cnn_mnist.recipes import RECIPES
+from cnn_mnist import layers, summary
+from cnn_mnist.networks import COLUMNS, NETWORKS
+from cnn_mnist.recipes import RECIPES, Recipe
 
 
 def test_layers_with_their_shapes_and_parameters():
@@ -36,6 +37,20 @@ def test_a_committees_columns_one_after_the_other():
         ("dense_1", (10,), 2_570),
     ]
     assert sum(row.parameters for row in rows) == COLUMNS * 1_439_722
+
+
+def test_variables_of_layers_that_are_not_noted(monkeypatch):
+    def mixed(images, **_):
+        net = tf.reshape(images, [-1, 784])
+        net = tf.matmul(net, tf.compat.v1.get_variable("own/kernel", [784, 5]))
+        return layers.dense(net, "dense", units=10, seed=0)
+
+    monkeypatch.setitem(NETWORKS, "mixed", mixed)
+    rows = summary.layers_of(Recipe(network="mixed"))
+    assert [(row.name, row.output_shape, row.parameters) for row in rows] == [
+        ("dense", (10,), 60),
+        ("own/kernel", (), 3_920),
+    ]
 
 
 def test_the_table_adds_up():
