@@ -98,7 +98,7 @@ def lead(
       NonFiniteError, SaveError, CurvesError: as of `training.train`.
     """
     recipe, model_dir = record.recipe, settings.model_dir
-    events.require_space(model_dir)
+    events.begin(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal(screen.print))
         stack.enter_context(_watch(cluster, settings, screen))

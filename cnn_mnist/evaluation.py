@@ -40,7 +40,7 @@ def evaluate(
     Raises:
       OSError, CurvesError: the curves cannot be written, on a full disk.
     """
-    events.require_space(classifier.eval_dir())
+    events.begin(classifier.eval_dir())
     tally = Tally(class_names)
     hook = TallyHook(tally, split)
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.

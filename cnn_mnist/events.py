@@ -65,6 +65,21 @@ def require_space(folder: str | os.PathLike) -> None:
             path.unlink()
 
 
+def begin(folder: str | os.PathLike) -> None:
+    """Lets the curves of a run begin in an event file of their own, in a folder made if need be.
+
+    TensorFlow keeps a folder's writer for the whole life of the process. In a notebook its file may
+    be deleted by the next run, or lie in the folder that the process worked in before.
+
+    Raises:
+      OSError: no file can be made there.
+    """
+    require_space(folder)
+    writer = _writer(folder)
+    writer.close()
+    writer.reopen()
+
+
 def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None) -> None:
     """Sees to it that all that was given to the writer of a folder is in its event file.
 
@@ -81,8 +96,7 @@ def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None)
     """
     import tensorflow as tf
 
-    with tf.Graph().as_default():  # FileWriter belongs to graphs
-        writer = tf.compat.v1.summary.FileWriterCache.get(str(folder))
+    writer = _writer(folder)
     try:
         writer.flush()
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
@@ -101,6 +115,14 @@ def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None)
             writer.reopen()
             if graph is not None:
                 writer.add_graph(graph)
+
+
+def _writer(folder: str | os.PathLike) -> Any:
+    """The writer that TensorFlow's hooks use for a folder."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default():  # FileWriter belongs to graphs
+        return tf.compat.v1.summary.FileWriterCache.get(str(folder))
 
 
 def _require_whole(folder: Path, step: int | None) -> None:

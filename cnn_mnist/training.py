@@ -182,7 +182,7 @@ def train(
         save=config.save_checkpoints_steps,
         look=(config.save_summary_steps, config.log_step_count_steps, log_every_n_iter),
     )
-    events.require_space(model_dir)
+    events.begin(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal(screen.print))
         session_hooks: list[Any] = [stop, hooks.FiniteGuard(), *more_hooks]

@@ -77,7 +77,7 @@ class Scores:
         self._record, self._show = what, show
         self._curves = str(Path(model_dir) / CURVES)
         self.best = Path(model_dir) / BEST
-        events.require_space(self._curves)
+        events.begin(self._curves)
         self._best_score = read_best(self.best, what)
 
     def add(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:

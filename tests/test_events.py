@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import shutil
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -141,6 +142,21 @@ def test_the_new_file_of_a_training_has_its_graph_and_later_points(small, tmp_pa
     graphs = [tf.compat.v1.GraphDef.FromString(e.graph_def) for e in found if e.graph_def]
     assert any(node.name == "softmax_tensor" for graph in graphs for node in graph.node)
     assert [step for step, _ in scalars(tmp_path)["loss"]] == [9]
+
+
+def test_a_second_training_in_the_process_begins_a_file_of_its_own(
+    small, tmp_path, caplog, monkeypatch
+):
+    """As in a notebook: the folder was deleted, or has its name in another working directory."""
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        for _ in range(2):
+            shutil.rmtree("model_dir", ignore_errors=True)
+            train(Path("model_dir"), small, steps=4)
+            assert [step for step, _ in scalars(Path("model_dir"))["loss"]] == [1]
+            assert [step for step, _ in scalars(Path("model_dir/eval_validation"))["loss"]] == [4]
+    assert [line for line in caplog.messages if LOST in line] == []
 
 
 def test_a_resumed_training_whose_curves_are_gone_goes_on(small, undisturbed, tmp_path, caplog):
