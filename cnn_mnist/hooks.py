@@ -162,7 +162,7 @@ class FiniteGuard(estimator.SessionRunHook):
         else:
             loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
             after_the_step = tf.compat.v1.get_collection(TRAIN_OP)
-            with tf.name_scope("finite_guard"), tf.control_dependencies(after_the_step):
+            with tf.name_scope("train/finite_guard"), tf.control_dependencies(after_the_step):
                 self._watched = watched(loss)
         # In a cluster, others take steps too.
         self._given = [parts.step()] if parts.is_set() else []

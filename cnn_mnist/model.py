@@ -81,8 +81,10 @@ def cnn_model_fn(
     with tf.name_scope("logits"):
         columns = tf.cast(columns, tf.float32)
         logits = voted(columns)  # [B, K]
+    with tf.name_scope("predictions"):
+        classes = tf.argmax(logits, axis=1)
     predictions = {
-        "classes": tf.argmax(logits, axis=1, name="classes"),
+        "classes": classes,
         "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
     }
     if mode == estimator.ModeKeys.PREDICT:
@@ -93,7 +95,7 @@ def cnn_model_fn(
         loss = tf.reduce_mean(losses)
         objective = summed(losses, loss)
     if training:
-        summarize_accuracy(labels, predictions["classes"])
+        summarize_accuracy(labels, classes)
         step = tf.compat.v1.train.get_or_create_global_step()
         with scopes.without_variables("train"):
             descent = optimizer(recipe, learning_rate(recipe, step))
@@ -101,7 +103,7 @@ def cnn_model_fn(
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
     metrics = {
-        "accuracy": tf.compat.v1.metrics.accuracy(labels, predictions["classes"]),
+        "accuracy": tf.compat.v1.metrics.accuracy(labels, classes),
         # The mean over images. The Estimator's own "loss" is the mean over batches, which a
         # shorter last batch bends.
         "average_loss": tf.compat.v1.metrics.mean(losses),
