@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import calls, estimator, hooks
+from cnn_mnist import calls, estimator, hooks, scopes
 from cnn_mnist.dataset import NUM_CLASSES
 from cnn_mnist.model import summarize_accuracy
 
@@ -41,7 +41,7 @@ def looped(
             index = index + 1
         return index, watched, spec.loss, *map(spec.predictions.get, ("probabilities", "classes"))
 
-    with tf.name_scope("steps"):
+    with tf.name_scope("steps"), scopes.variables_outside():
         steps = tf.shape(labels)[0]
         index, watched, loss, probabilities, classes = tf.while_loop(
             lambda index, *_: index < steps,

@@ -97,7 +97,7 @@ def cnn_model_fn(
     if training:
         summarize_accuracy(labels, classes)
         step = tf.compat.v1.train.get_or_create_global_step()
-        with scopes.without_variables("train"):
+        with tf.name_scope("train"), scopes.variables_outside():
             descent = optimizer(recipe, learning_rate(recipe, step))
             train_op = minimize(descent, objective, loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)

@@ -6,7 +6,7 @@ not depend on these scopes.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -23,16 +23,14 @@ def with_curve(name: str) -> contextlib.AbstractContextManager[Any]:
     return tf.name_scope(f"{outer}/{name}/" if outer else f"{name}/")
 
 
-@contextlib.contextmanager
-def without_variables(name: str) -> Iterator[None]:
-    """The name scope `name`, which the variables that are made in it do not get into their names.
+def variables_outside() -> contextlib.AbstractContextManager[Any]:
+    """While entered, name scopes do not get into the names of the default graph's variables.
 
     Adam's `beta1_power` would be `train/beta1_power`, which no checkpoint has.
     """
 
-    def at_top_level(next_creator: Callable[..., Any], **options: Any) -> Any:
+    def outside(next_creator: Callable[..., Any], **options: Any) -> Any:
         with tf.compat.v1.name_scope(None):
             return next_creator(**options)
 
-    with tf.name_scope(name), tf.variable_creator_scope(at_top_level):
-        yield
+    return tf.variable_creator_scope(outside)
