@@ -58,7 +58,7 @@ digits: $(VENV)/installed
 	@$(BIN)/python benchmarks/drawn_digits.py --model_dir=$(MODEL_DIR)
 
 tensorboard: $(VENV)/installed
-	@$(BIN)/tensorboard --logdir=$(MODEL_DIR)
+	@$(BIN)/python -m cnn_mnist.tensorboard --logdir=$(MODEL_DIR) $(if $(PORT),--port=$(PORT))
 
 # What was trained is listed in the page too, where Python is installed.
 web: web/node_modules/installed

@@ -161,7 +161,8 @@ class FiniteGuard(estimator.SessionRunHook):
             self._watched = of_each_step[0]
         else:
             loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
-            with tf.control_dependencies(tf.compat.v1.get_collection(TRAIN_OP)):
+            after_the_step = tf.compat.v1.get_collection(TRAIN_OP)
+            with tf.name_scope("train/finite_guard"), tf.control_dependencies(after_the_step):
                 self._watched = watched(loss)
         # In a cluster, others take steps too.
         self._given = [parts.step()] if parts.is_set() else []

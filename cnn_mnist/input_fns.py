@@ -166,6 +166,24 @@ def indices_fn(
     return indices
 
 
+def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:
+    """The batches of an `input_fn`, drawn by TensorBoard as one box of the graph, `input`.
+
+    The Estimator makes a data set's iterator itself, at the top level of the graph. So tensors are
+    handed over.
+    """
+
+    def tensors() -> Any:
+        with tf.name_scope("input"):
+            iterator = tf.compat.v1.data.make_initializable_iterator(input_fn())
+            # Like a table, it is initialised once the global step is there, at which it starts.
+            initializers = tf.compat.v1.GraphKeys.TABLE_INITIALIZERS
+            tf.compat.v1.add_to_collection(initializers, iterator.initializer)
+            return iterator.get_next()
+
+    return tensors
+
+
 def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:
     """Every image of the split once, in order; the last batch may be shorter.
 

@@ -28,6 +28,8 @@ NORM_EPSILON = 1e-3  # of Keras
 
 # (shape of a kernel, key of a random stream) -> its initial values, `float32`.
 Initializer = Callable[[list[int], Any], Any]
+# What a layer does to its output, as `tf.nn.relu`.
+Activation = Callable[[Any], Any]
 
 
 def conv2d(
@@ -40,6 +42,7 @@ def conv2d(
     padding: str = "SAME",
     initializer: Initializer | None = None,
     use_bias: bool = True,
+    activation: Activation | None = None,
 ) -> Any:
     """Convolution of stride 1: `[B, H, W, C]` -> `[B, H, W, filters]`, smaller if not padded.
 
@@ -49,20 +52,28 @@ def conv2d(
         shape = [kernel_size, kernel_size, net.shape[-1], filters]
         kernel = _kernel(shape, net.dtype, seed, initializer)
         output = tf.nn.conv2d(net, kernel, 1, padding)
-        return _noted(_bias_add(output, _bias(output)) if use_bias else output)
+        if use_bias:
+            output = _bias_add(output, _bias(output))
+        return _noted(output, activation)
 
 
 def dense(
-    net: Any, name: str, *, units: int, seed: int, initializer: Initializer | None = None
+    net: Any,
+    name: str,
+    *,
+    units: int,
+    seed: int,
+    initializer: Initializer | None = None,
+    activation: Activation | None = None,
 ) -> Any:
     """Fully connected layer: `[B, N]` -> `[B, units]`."""
     with tf.compat.v1.variable_scope(name):
         shape = [net.shape[-1], units]
         output = _matmul(net, _kernel(shape, net.dtype, seed, initializer))
-        return _noted(_bias_add(output, _bias(output)))
+        return _noted(_bias_add(output, _bias(output)), activation)
 
 
-def batch_norm(net: Any, name: str, *, training: bool) -> Any:
+def batch_norm(net: Any, name: str, *, training: bool, activation: Activation | None = None) -> Any:
     """Batch normalization (Ioffe and Szegedy, 2015) of `[B, H, W, C]`: each channel by itself.
 
     In training by mean and variance of the batch, otherwise by their moving averages over the
@@ -72,13 +83,14 @@ def batch_norm(net: Any, name: str, *, training: bool) -> Any:
         names = ("gamma", "beta", "moving_mean", "moving_variance")
         gamma, beta, mean, variance = (_per_channel(net, variable) for variable in names)
         if not training:
-            return _noted(_fused_norm(net, gamma, beta, mean, variance, training=False)[0])
+            output, *_ = _fused_norm(net, gamma, beta, mean, variance, training=False)
+            return _noted(output, activation)
         output, *batch = _fused_norm(net, gamma, beta, mean, variance, training=True)
         for average, value in zip((mean, variance), batch, strict=True):
             change = (1 - NORM_DECAY) * (average - value)
             update = average.assign_sub(change, read_value=False)
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, update)
-        return _noted(output)
+        return _noted(output, activation)
 
 
 def max_pool_relu(net: Any, name: str) -> Any:
@@ -116,19 +128,21 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """
     if not training or rate == 0:
         return net
-    scope = tf.compat.v1.get_variable_scope().name  # of a column; otherwise ""
-    key = key_of_step(seed, f"{scope}/dropout" if scope else "dropout")
+    column = tf.compat.v1.get_variable_scope().name  # otherwise ""
+    with tf.name_scope("dropout") as scope:
+        key = key_of_step(seed, f"{column}/dropout" if column else "dropout")
 
-    def mask(shape: Any, dtype: Any) -> Any:
-        def draw(rows: Any) -> Any:
-            whole = tf.concat([[rows], shape[1:]], axis=0)
-            return tf.random.stateless_uniform(whole, key, dtype=dtype, alg="philox")
+        def mask(shape: Any, dtype: Any) -> Any:
+            def draw(rows: Any) -> Any:
+                whole = tf.concat([[rows], shape[1:]], axis=0)
+                return tf.random.stateless_uniform(whole, key, dtype=dtype, alg="philox")
 
-        return parts.rows_of_batch(draw, shape[0])
+            return parts.rows_of_batch(draw, shape[0])
 
-    # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
-    wide = tf.cast(net, tf.float32)
-    return tf.cast(tf.nn.experimental.general_dropout(wide, rate, mask), net.dtype)
+        # bfloat16 has too few random numbers between 0 and 1 to hit the rate.
+        wide = tf.cast(net, tf.float32)
+        kept = tf.nn.experimental.general_dropout(wide, rate, mask, name=scope)
+        return tf.cast(kept, net.dtype)
 
 
 def glorot_uniform(shape: list[int], key: Any) -> Any:
@@ -259,6 +273,8 @@ def _bias_add(net: Any, bias: Any) -> Any:
     return biased(net, bias)
 
 
-def _noted(output: Any) -> Any:
+def _noted(output: Any, activation: Activation | None = None) -> Any:
+    if activation is not None:
+        output = activation(output)
     tf.compat.v1.add_to_collection(LAYERS, output)
     return output

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import calls, estimator, hooks
+from cnn_mnist import calls, estimator, hooks, scopes
 from cnn_mnist.dataset import NUM_CLASSES
 from cnn_mnist.model import summarize_accuracy
 
@@ -33,7 +33,6 @@ def looped(
     """
     mode = estimator.ModeKeys.TRAIN
     graph = tf.compat.v1.get_default_graph()
-    steps = tf.shape(labels)[0]
 
     def one_step(index: Any, watched: Any, *_: Any) -> tuple[Any, ...]:
         spec = model_fn({"x": features["x"][index]}, labels[index], mode, params)
@@ -42,35 +41,39 @@ def looped(
             index = index + 1
         return index, watched, spec.loss, *map(spec.predictions.get, ("probabilities", "classes"))
 
-    index, watched, loss, probabilities, classes = tf.while_loop(
-        lambda index, *_: index < steps,
-        one_step,
-        (
-            tf.constant(0),
-            tf.TensorArray(tf.float32, steps),
-            tf.constant(0.0),
-            tf.zeros([0, NUM_CLASSES]),
-            tf.zeros([0], tf.int64),
-        ),
-        shape_invariants=(
-            tf.TensorShape([]),
-            None,
-            tf.TensorShape([]),
-            tf.TensorShape([None, NUM_CLASSES]),
-            tf.TensorShape([None]),
-        ),
-        parallel_iterations=1,
-    )
+    with tf.name_scope("steps"), scopes.variables_outside():
+        steps = tf.shape(labels)[0]
+        index, watched, loss, probabilities, classes = tf.while_loop(
+            lambda index, *_: index < steps,
+            one_step,
+            (
+                tf.constant(0),
+                tf.TensorArray(tf.float32, steps),
+                tf.constant(0.0),
+                tf.zeros([0, NUM_CLASSES]),
+                tf.zeros([0], tf.int64),
+            ),
+            shape_invariants=(
+                tf.TensorShape([]),
+                None,
+                tf.TensorShape([]),
+                tf.TensorShape([None, NUM_CLASSES]),
+                tf.TensorShape([None]),
+            ),
+            parallel_iterations=1,
+        )
+        watched = watched.stack()
+        last_labels = labels[-1]
+        train_op = tf.group(index)
+        with tf.control_dependencies([train_op]):
+            after = tf.compat.v1.train.get_global_step().read_value()
     _forget_the_body(graph)
 
-    tf.compat.v1.add_to_collection(hooks.WATCHED, watched.stack())
+    tf.compat.v1.add_to_collection(hooks.WATCHED, watched)
     tf.identity(probabilities, name="softmax_tensor")
-    summarize_accuracy(labels[-1], classes)
-    train_op = tf.group(index)
+    summarize_accuracy(last_labels, classes)
     loss = tf.identity(loss, name=calls.LOSS)
-    with tf.control_dependencies([train_op]):
-        step = tf.compat.v1.train.get_global_step().read_value()
-        tf.subtract(step, 1, name=calls.STEP)  # as the Estimator logs it: before the step
+    tf.subtract(after, 1, name=calls.STEP)  # as the Estimator logs it: before the step
     return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
 

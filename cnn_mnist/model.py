@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import estimator, networks
+from cnn_mnist import estimator, networks, scopes
 from cnn_mnist.augment import augmented
 from cnn_mnist.averaging import averaged, variables_to_restore
 from cnn_mnist.recipes import Recipe
@@ -79,35 +79,40 @@ def spec(
     training = mode == estimator.ModeKeys.TRAIN
 
     network = networks.named(recipe.network)
-    images = scaled_images(features["x"])
-    if training:
-        images = augmented(images, recipe.augment, seed=recipe.seed)
+    with tf.name_scope("image"):
+        images = scaled_images(features["x"])
+        if training:
+            images = augmented(images, recipe.augment, seed=recipe.seed)
+        images = tf.cast(images, recipe.precision)
     columns = network(
-        tf.cast(images, recipe.precision),
-        training=training,
-        dropout_rate=recipe.dropout_rate,
-        seed=recipe.seed,
+        images, training=training, dropout_rate=recipe.dropout_rate, seed=recipe.seed
     )  # [B, K], or [M, B, K]
-    columns = tf.cast(columns, tf.float32)
-    logits = voted(columns)  # [B, K]
+    with tf.name_scope("logits"):
+        columns = tf.cast(columns, tf.float32)
+        logits = voted(columns)  # [B, K]
+    with tf.name_scope("predictions"):
+        classes = tf.argmax(logits, axis=1)
     predictions = {
-        "classes": tf.argmax(logits, axis=1),
+        "classes": classes,
         "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
     }
     if mode == estimator.ModeKeys.PREDICT:
         return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
-    losses = cross_entropies(labels, columns if training else logits)  # [B], or [M, B]
-    loss = tf.reduce_mean(losses)
+    with scopes.with_curve("loss"):
+        losses = cross_entropies(labels, columns if training else logits)  # [B], or [M, B]
+        loss = tf.reduce_mean(losses)
+        objective = summed(losses, loss)
     if training:
-        summarize_accuracy(labels, predictions["classes"])
+        summarize_accuracy(labels, classes)
         step = tf.compat.v1.train.get_or_create_global_step()
-        descent = optimizer(recipe, learning_rate(recipe, step))
-        train_op = minimize(descent, summed(losses, loss), loss, step, recipe)
+        with tf.name_scope("train"), scopes.variables_outside():
+            descent = optimizer(recipe, learning_rate(recipe, step))
+            train_op = minimize(descent, objective, loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
     metrics = {
-        "accuracy": tf.compat.v1.metrics.accuracy(labels, predictions["classes"]),
+        "accuracy": tf.compat.v1.metrics.accuracy(labels, classes),
         # The mean over images. The Estimator's own "loss" is the mean over batches, which a
         # shorter last batch bends.
         "average_loss": tf.compat.v1.metrics.mean(losses),
@@ -153,8 +158,10 @@ def summed(losses: Any, loss: Any) -> Any:
 
 def summarize_accuracy(labels: Any, classes: Any) -> None:
     """Draws the share of the classes, `int64 [B]`, that are the labels, as the curve `accuracy`."""
-    right = tf.equal(tf.cast(labels, tf.int64), classes)  # [B]
-    tf.compat.v1.summary.scalar("accuracy", tf.reduce_mean(tf.cast(right, tf.float32)))
+    with scopes.with_curve("accuracy"):
+        right = tf.equal(tf.cast(labels, tf.int64), classes)  # [B]
+        share = tf.reduce_mean(tf.cast(right, tf.float32))
+    tf.compat.v1.summary.scalar("accuracy", share)
 
 
 def scaffold(recipe: Recipe) -> Any:

@@ -45,7 +45,7 @@ def cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     net = conv2d(net, "conv2d_1", filters=64, kernel_size=5, **start)  # [B, 14, 14, 64]
     net = max_pool_relu(net, "max_pool_1")  # [B, 7, 7, 64]
     net = flatten(net)  # [B, 3136]
-    net = tf.nn.relu(dense(net, "dense", units=1024, **start))  # [B, 1024]
+    net = dense(net, "dense", units=1024, activation=tf.nn.relu, **start)  # [B, 1024]
     net = dropout(net, dropout_rate, training=training, seed=seed)
     return dense(net, "dense_1", units=NUM_CLASSES, **start)  # [B, K]
 
@@ -67,7 +67,8 @@ def small_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) ->
     start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
     net = conv2d(images, "conv2d", filters=16, kernel_size=5, **start)  # [B, 24, 24, 16]
     net = max_pool_relu(net, "max_pool")  # [B, 12, 12, 16]
-    net = tf.nn.relu(conv2d(net, "conv2d_1", filters=32, kernel_size=3, **start))  # [B, 10, 10, 32]
+    # [B, 10, 10, 32]
+    net = conv2d(net, "conv2d_1", filters=32, kernel_size=3, activation=tf.nn.relu, **start)
     net = conv2d(net, "conv2d_2", filters=32, kernel_size=3, **start)  # [B, 8, 8, 32]
     net = max_pool_relu(net, "max_pool_1")  # [B, 4, 4, 32]
     return _head(flatten(net), 128, training, dropout_rate, seed)
@@ -76,15 +77,16 @@ def small_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) ->
 def deep_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
     """Three normalized 5x5 convolutions and one pooling: 1,439,722 parameters."""
 
-    def conv(net: Any, index: int, filters: int) -> Any:
+    def conv(net: Any, index: int, filters: int, activation: Any = None) -> Any:
         name = _numbered("conv2d", index)
         start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
         net = conv2d(net, name, filters=filters, kernel_size=5, use_bias=False, **start)
-        return batch_norm(net, _numbered("batch_normalization", index), training=training)
+        name = _numbered("batch_normalization", index)
+        return batch_norm(net, name, training=training, activation=activation)
 
-    net = tf.nn.relu(conv(images, 0, 32))  # [B, 24, 24, 32]
+    net = conv(images, 0, 32, tf.nn.relu)  # [B, 24, 24, 32]
     net = max_pool_relu(conv(net, 1, 64), "max_pool")  # [B, 20, 20, 64] -> [B, 10, 10, 64]
-    net = tf.nn.relu(conv(net, 2, 128))  # [B, 6, 6, 128]
+    net = conv(net, 2, 128, tf.nn.relu)  # [B, 6, 6, 128]
     return _head(flatten(net), 256, training, dropout_rate, seed)
 
 
@@ -99,7 +101,7 @@ def committee(images: Any, *, training: bool, dropout_rate: float, seed: int) ->
         with tf.compat.v1.variable_scope(f"column_{index}"):
             column = deep_cnn(images, training=training, dropout_rate=dropout_rate, seed=seed)
             columns.append(column)
-    return tf.stack(columns)  # [M, B, K]
+    return tf.stack(columns, name="columns")  # [M, B, K]
 
 
 def keras_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
@@ -136,9 +138,10 @@ def named(name: str) -> Callable[..., Any]:
 
 def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:
     """A hidden layer with ReLU and dropout, then the logits: `[B, N]` -> `[B, K]`."""
-    net = tf.nn.relu(dense(net, "dense", units=units, initializer=he_normal, seed=seed))
+    start: dict[str, Any] = {"initializer": he_normal, "seed": seed}
+    net = dense(net, "dense", units=units, activation=tf.nn.relu, **start)
     net = dropout(net, dropout_rate, training=training, seed=seed)
-    return dense(net, "dense_1", units=NUM_CLASSES, initializer=he_normal, seed=seed)
+    return dense(net, "dense_1", units=NUM_CLASSES, **start)
 
 
 def _mlp(
@@ -147,7 +150,8 @@ def _mlp(
     """A multilayer perceptron: dense layers with ReLU between them."""
     net = flatten(images)  # [B, 784]
     for index, units in enumerate(hidden):
-        net = tf.nn.relu(dense(net, _numbered("dense", index), units=units, seed=seed))
+        name = _numbered("dense", index)
+        net = dense(net, name, units=units, activation=tf.nn.relu, seed=seed)
     net = dropout(net, dropout_rate, training=training, seed=seed)
     return dense(net, _numbered("dense", len(hidden)), units=NUM_CLASSES, seed=seed)
 

@@ -60,6 +60,10 @@ class Trainer:
 
         It is picked out in the step that trains on it: which it is, is not known before.
         """
+        with tf.name_scope("input"):
+            return self._input()
+
+    def _input(self) -> tuple[dict[str, Any], Any]:
         recipe = self._recipe
         if self._strategy == "sync":
             trainers = len(self._cluster.trainers)

@@ -12,7 +12,7 @@ from cnn_mnist import checkpoints, estimator, events, hooks, loop, saver, sessio
 from cnn_mnist.calls import Calls, Every, standard_hooks
 from cnn_mnist.dataset import Dataset
 from cnn_mnist.errors import InputError
-from cnn_mnist.input_fns import calls_input_fn, train_input_fn
+from cnn_mnist.input_fns import calls_input_fn, in_one_scope, train_input_fn
 from cnn_mnist.model import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.record import Record
@@ -195,6 +195,8 @@ def train(
             classifier, hooks_instead = _in_calls(classifier, calls)
             session_hooks = hooks_instead + session_hooks
             input_fn = calls_input_fn(data.train, recipe.batch_size, recipe.seed, calls)
+        if not config.train_distribute:  # which takes data sets alone
+            input_fn = in_one_scope(input_fn)
         shown, note = stack.enter_context(hooks.progress(recipe.steps, screen))
         session_hooks += shown
         if log_every_n_iter:

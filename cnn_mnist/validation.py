@@ -134,7 +134,7 @@ class ValidationHook(estimator.SessionRunHook):
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
         self._variables = {name: every[name] for name in self._scorer.variables}
-        self._saver = saver.Saver(keep=2)
+        self._saver = saver.Saver(keep=2, name="save/best")
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         self._steps_done = int(session.run(self._step))
