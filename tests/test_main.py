@@ -1,17 +1,16 @@
 """The program as a user runs it: real processes, real flags, real signals."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 
+import programs
 import pytest
 
 from cnn_mnist import commands, main, recipes
-from conftest import ROOT
 
 
 def files_below(folder):
@@ -174,7 +173,7 @@ def test_a_checkpoint_is_not_a_model_dir(cnn_mnist, small_data_dir, tmp_path):
 
 
 def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
-    result = cnn_mnist("--help")
+    result = cnn_mnist("--help", fresh=True)
     assert result.returncode == 0
     assert result.stderr == ""
     for flag in ("mode", "steps", "model_dir", "data_dir", "batch_size", "learning_rate"):
@@ -205,7 +204,8 @@ def test_eval_without_a_checkpoint_is_one_line(cnn_mnist, tmp_path):
 def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     flags = [f"--data_dir={small_data_dir}", "--validation_size=37", "--batch_size=20"]
 
-    first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2")
+    # In a new interpreter, which has start-up noise to hide.
+    first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2", fresh=True)
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
     assert lines[0] == "starting: 130 training images, 4 steps"
@@ -277,29 +277,26 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
-    command = [sys.executable, "-m", "cnn_mnist.main", "--mode=summary"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    command = ("-m", "cnn_mnist.main", "--mode=summary")
+    with programs.start(*command, cwd=tmp_path) as process:
         process.stdout.close()
         stderr = process.stderr.read()
-    assert (process.returncode, stderr) == (1, b"")
+    assert (process.returncode, stderr) == (1, "")
 
 
 def test_rubbish_in_the_environment_does_no_harm(cnn_mnist, small_data_dir):
     names = ("KERAS_BACKEND", "MPLBACKEND", "TF_CPP_MIN_LOG_LEVEL")
     rubbish = {**dict.fromkeys(names, "rubbish"), "COLUMNS": "0"}
-    result = cnn_mnist("--mode=summary", env=rubbish)
+    result = cnn_mnist("--mode=summary", env=rubbish, fresh=True)
     assert result.returncode == 0, result.stderr
     assert "3,274,634" in result.stdout
     drawn = ("--mode=show_data", f"--data_dir={small_data_dir}", "--validation_size=37")
-    result = cnn_mnist(*drawn, env=rubbish)
+    result = cnn_mnist(*drawn, env=rubbish, fresh=True)
     assert result.returncode == 0, result.stderr
 
 
 def test_summary_prints_the_layers(cnn_mnist, tmp_path):
-    result = cnn_mnist("--mode=summary", "--recipe=tfjs")
+    result = cnn_mnist("--mode=summary", "--recipe=tfjs", fresh=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert "24 x 24 x 8" in result.stdout and "5,994" in result.stdout
     assert files_below(tmp_path) == []
@@ -336,19 +333,12 @@ def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
 )
 def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code, steps_per_call):
     command = [
-        *(sys.executable, "-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
+        *("-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
         *("--validation_size=37", "--batch_size=5", "--steps=1000000"),
         *("--log_every_n_iter=5", "--save_checkpoints_steps=1000000"),
         f"--steps_per_call={steps_per_call}",
     ]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with programs.start(*command, cwd=tmp_path) as process:
         for _ in range(10):  # lines of the log: training is well under way
             while "softmax_tensor" not in process.stderr.readline():
                 assert process.poll() is None
