@@ -4,13 +4,9 @@ Each test's trainings run in processes of their own, as a processor is cut befor
 """
 
 import json
-import os
-import subprocess
-import sys
 
+import programs
 import pytest
-
-from conftest import ROOT
 
 PROGRAM = """
 import sys
@@ -34,13 +30,8 @@ sys.exit(code)
 
 def train(devices, model_dir, *flags):
     """Runs the program on a processor that is cut into devices."""
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(devices), str(model_dir), *flags]
-        + [f"--model_dir={model_dir}", "--mode=train", "--log_every_n_iter=0"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    more = (f"--model_dir={model_dir}", "--mode=train", "--log_every_n_iter=0")
+    return programs.run("-c", PROGRAM, devices, model_dir, *flags, *more)
 
 
 def result(run):
