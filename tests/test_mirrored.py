@@ -59,7 +59,7 @@ def alone(small_data_dir, tmp_path_factory):
     return result(train(1, folder, *FLAGS, f"--data_dir={small_data_dir}", "--steps=13"))
 
 
-@pytest.mark.parametrize("devices", [2, 3])
+@pytest.mark.parametrize("devices", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_several_devices_train_as_one_does(alone, devices, small_data_dir, tmp_path):
     """The losses agree within rounding, though the run is interrupted and its masks are random."""
     flags = (*FLAGS, f"--data_dir={small_data_dir}", "--strategy=mirrored")
