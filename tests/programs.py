@@ -6,10 +6,12 @@ as one of a new interpreter. What an interpreter does before (what importing cos
 says when it starts, what it reads from the environment then) wants `fresh=True`.
 """
 
+import functools
 import logging
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import resource
 import runpy
 import signal
 import subprocess
@@ -31,15 +33,17 @@ def run(*arguments, **options):
     return subprocess.CompletedProcess(arguments, program.returncode, stdout, stderr)
 
 
-def start(*arguments, cwd=None, env=None, before=None, merged=False, stdin=False, fresh=False):
+def start(
+    *arguments, cwd=None, env=None, merged=False, stdin=False, largest_file=None, fresh=False
+):
     """Starts `python` with arguments: `-m` and a module, or `-c` and code; then its own.
 
     Args:
       cwd: its folder.
       env: variables that it has beside those of the tests.
-      before: a function of a module, called first, as `preexec_fn` of `subprocess.Popen` is.
       merged: whether stderr goes to stdout.
       stdin: whether it has an input, which is a file to write to; else it has none.
+      largest_file: bytes of the largest file that it can write, as if the disk were full then.
       fresh: whether it gets an interpreter of its own.
 
     Returns:
@@ -57,16 +61,16 @@ def start(*arguments, cwd=None, env=None, before=None, merged=False, stdin=False
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
-            preexec_fn=before,
+            preexec_fn=functools.partial(_limit, largest_file),
             start_new_session=True,
         )
-    return Program(arguments, str(cwd or Path.cwd()), environment, before, merged, stdin)
+    return Program(arguments, str(cwd or Path.cwd()), environment, merged, stdin, largest_file)
 
 
 class Program:
     """A running program, with what the tests need of a `subprocess.Popen`."""
 
-    def __init__(self, arguments, cwd, environment, before, merged, stdin):
+    def __init__(self, arguments, cwd, environment, merged, stdin, largest_file):
         _start_server()
         self.args = arguments
         self.returncode = None
@@ -84,7 +88,7 @@ class Program:
         its_ends = (its_stdin, its_stdout, its_stderr)
         self._process = _context.Process(
             target=_child,
-            args=(arguments, cwd, environment, before, *its_ends),
+            args=(arguments, cwd, environment, largest_file, *its_ends),
             daemon=True,  # ended with the tests, if they are interrupted
         )
         self._process.start()
@@ -171,7 +175,12 @@ def _start_server():
                 os.environ[name] = value
 
 
-def _child(arguments, cwd, environment, before, *standard_streams):
+def _limit(largest_file):
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+
+
+def _child(arguments, cwd, environment, largest_file, *standard_streams):
     """Runs a program in this process, which then ends."""
     os.setsid()
     for descriptor, stream in enumerate(standard_streams):
@@ -186,8 +195,7 @@ def _child(arguments, cwd, environment, before, *standard_streams):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    if before:
-        before()
+    _limit(largest_file)
     code = 0
     try:
         _python(*arguments)

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import resource
 import signal
 
 import numpy as np
@@ -26,9 +25,9 @@ FLAGS = ["--network=core_mlp", "--batch_size=13", "--learning_rate=0.05", "--val
 FLAGS += ["--seed=3", "--mode=train", "--eval_every_steps=10", "--save_checkpoints_steps=7"]
 
 
-def command(*flags, cwd, limit=None):
+def command(*flags, **options):
     """Runs `python -m cnn_mnist.shards`."""
-    return programs.run("-m", "cnn_mnist.shards", *flags, cwd=cwd, before=limit)
+    return programs.run("-m", "cnn_mnist.shards", *flags, **options)
 
 
 @pytest.fixture(scope="module")
@@ -166,13 +165,9 @@ def test_shards_are_not_written_from_shards(folder, tmp_path, capsys):
     )
 
 
-def no_large_files():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-
-
 def test_a_full_disk_leaves_nothing(small_data_dir, tmp_path):
     flags = (f"--data_dir={small_data_dir}", "--output_dir=out", "--shards=2")
-    result = command(*flags, cwd=tmp_path, limit=no_large_files)
+    result = command(*flags, cwd=tmp_path, largest_file=10_000)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(r"error: [^\n]*: File too large\n", result.stderr)
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import pytest
 
 from stress.__main__ import TESTS
 
-QUICK = ("flags", "idx", "images", "races")  # the others take minutes
+QUICK = ("flags", "idx", "images")  # the others take minutes
 
 
 @pytest.mark.parametrize(
