@@ -17,8 +17,8 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval cluster tensorboard web test test-web lint lint-web recipes digits stress bench \
-	bench-quick bench-peers growth bench-classic clean
+.PHONY: help train eval cluster tensorboard web test test-all test-web lint lint-web recipes digits \
+	stress bench bench-quick bench-peers growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
@@ -28,7 +28,8 @@ help:
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
 	@echo "make tensorboard    watch the curves in the browser"
 	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
-	@echo "make test           run the tests"
+	@echo "make test           run the tests; in minutes"
+	@echo "make test-all       also those that train clusters, kill and damage for an hour"
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types (make lint-web: the page's)"
@@ -65,8 +66,15 @@ web: web/node_modules/installed
 	@$(if $(wildcard $(VENV)/installed),$(BIN)/python web/export_trained.py)
 	@cd web && npm run --silent build -- --logLevel=warn && exec node server/main.js
 
+# A process for each core, but few: each loads TensorFlow, and so does that which forks its programs.
+PYTEST = $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
 test: $(VENV)/installed-test
-	@$(BIN)/python -m pytest
+	@$(PYTEST) -m "not long" $(TESTS)
+
+# TESTS: some of them, as pytest takes them.
+test-all: $(VENV)/installed-test
+	@$(PYTEST) $(TESTS)
 
 test-web: web/node_modules/installed web/tests/exported/expected.json
 	@cd web && npm run --silent build -- --logLevel=warn

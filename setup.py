@@ -33,10 +33,12 @@ setup(
         "pillow>=10.3",  # reads image files
     ],
     extras_require={
-        # tf-keras: the Estimator's Keras side; scikit-learn: the yardstick of the metrics; ipython:
-        # a session that must outlive a command; the last three: the schemas of what is in deploy/
+        # pytest-xdist: a process for each core; tf-keras: the Estimator's Keras side; scikit-learn:
+        # the yardstick of the metrics; ipython: a session that must outlive a command; the last
+        # three: the schemas of what is in deploy/
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "tf-keras>=2.15",
             "scikit-learn>=1.4",
             "ipython>=8.10",

@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from conftest import ROOT
+import programs
+
+from cnn_mnist import cluster
 
 IMAGES, SEED = 130, 3
 # A batch that 4 does not divide, and that does not divide the images.
@@ -34,15 +33,15 @@ def start(module, arguments, folder, config=None):
     It ends with the test, also where that fails.
     """
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), MARK: str(folder)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+    environment = {MARK: str(folder), **({"TF_CONFIG": config} if config else {})}
+    process = programs.start(
+        "-m",
+        module,
+        *arguments,
         cwd=folder,
-        env={**environment, "TF_CONFIG": config} if config else environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # Ctrl-C is for it alone
+        env=environment,
+        merged=True,
+        fresh=module == "cnn_mnist.cluster",  # which itself starts new interpreters
     )
     try:
         yield process
@@ -84,8 +83,28 @@ def nothing_is_left_of(folder):
     return marked(folder) == {}
 
 
-def run(folder, *arguments):
-    """Runs a cluster to its good end; returns what it printed."""
+def train(folder, arguments, workers, servers=1, evaluator=False):
+    """Trains with a cluster to its good end; returns what its processes printed, by their names.
+
+    As `cnn_mnist.cluster` starts it, but for the processes, which need not load TensorFlow.
+    """
+    addresses = cluster.free_addresses(1 + workers + servers + evaluator)
+    configs = cluster.tf_configs(addresses, workers, servers, evaluator)
+    printed = {}
+    with contextlib.ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(start("cnn_mnist.main", arguments, folder, config))
+            for name, config in configs.items()
+        }
+        for name, process in processes.items():
+            printed[name], _ = process.communicate()
+            assert process.returncode == 0, (name, printed)
+            assert "Traceback" not in printed[name]
+    return printed
+
+
+def launch(folder, *arguments):
+    """Runs `python -m cnn_mnist.cluster` to its good end; returns what it printed."""
     with start("cnn_mnist.cluster", arguments, folder) as launcher:
         printed, _ = launcher.communicate()
     assert launcher.returncode == 0, printed

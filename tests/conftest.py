@@ -3,18 +3,17 @@
 import contextlib
 import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a test's output is its result
 
 import numpy as np
+import programs
 import pytest
+from programs import ROOT
 
 from cnn_mnist import dataset
 
-ROOT = Path(__file__).resolve().parent.parent
+__all__ = ["ROOT"]
 
 
 @pytest.fixture(scope="session")
@@ -53,14 +52,8 @@ def small_data_dir(small, tmp_path_factory):
 def cnn_mnist(tmp_path):
     """Runs `python -m cnn_mnist.main` with flags, in an empty folder; returns what it printed."""
 
-    def run(*flags, env=None):
-        return subprocess.run(
-            [sys.executable, "-m", "cnn_mnist.main", *map(str, flags)],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-            capture_output=True,
-            text=True,
-        )
+    def run(*flags, **options):
+        return programs.run("-m", "cnn_mnist.main", *flags, cwd=tmp_path, **options)
 
     return run
 

@@ -197,6 +197,7 @@ def alive(process_id):
     return True
 
 
+@pytest.mark.long
 def test_a_contender_takes_bursts_and_is_ended():
     with pytest.raises(KeyboardInterrupt), duel.Contender("bare", "float32") as contender:
         contender.wait_until_ready()
@@ -255,6 +256,7 @@ def test_sizes_are_counted_in_the_graph():
     assert 4 * 3136 * 1024 <= sizes.fullest[8] < sizes.weights
 
 
+@pytest.mark.long
 def test_sizes_of_other_optimizers_and_precisions():
     adam = scaling_sizes.of(RECIPES["tfjs"], (2,))
     assert (adam.parameters, adam.fullest.keys()) == (5_994, {2})
@@ -325,6 +327,7 @@ def test_a_server_without_a_network_is_timed():
     assert all(seconds > 0 for seconds in times.values())
 
 
+@pytest.mark.long
 def test_the_plan_is_the_one_in_the_document(tmp_path):
     document = scaling.DOCUMENT.read_text()
     (milliseconds,) = re.findall(r"recipe\s+`estimator`\s+takes\s+([\d.]+)\s+ms", document)

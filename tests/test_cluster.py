@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from clusters import BATCH, IMAGES, SEED, STEPS, flags, run, start
+from clusters import BATCH, IMAGES, SEED, STEPS, flags, launch, start, train
 
 from cnn_mnist import curves, saver
 from cnn_mnist.input_fns import batch_indices
@@ -44,28 +44,30 @@ def alone(small_data_dir, tmp_path_factory):
     return folder
 
 
-def synchronous(data_dir, folder, *arguments):
+def synchronous(data_dir, folder, **processes):
     more = ("--strategy=sync", "--index_log_dir=indices")
-    run(folder, *arguments, *flags(data_dir, "model_dir", *more))
+    train(folder, flags(data_dir, "model_dir", *more), **processes)
     return folder
 
 
 @pytest.fixture(scope="module")
 def one(small_data_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
-    return synchronous(small_data_dir, folder, "--workers=0", "--no-evaluator")
+    more = flags(small_data_dir, "model_dir", "--strategy=sync", "--index_log_dir=indices")
+    launch(folder, "--workers=0", "--no-evaluator", *more)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def two(small_data_dir, tmp_path_factory):
-    return synchronous(small_data_dir, tmp_path_factory.mktemp("two"), "--workers=1")
+    folder = tmp_path_factory.mktemp("two")
+    return synchronous(small_data_dir, folder, workers=1, evaluator=True)
 
 
 @pytest.fixture(scope="module")
 def four(small_data_dir, tmp_path_factory):
     """With two parameter servers."""
-    folder = tmp_path_factory.mktemp("four")
-    return synchronous(small_data_dir, folder, "--workers=3", "--ps=2", "--no-evaluator")
+    return synchronous(small_data_dir, tmp_path_factory.mktemp("four"), workers=3, servers=2)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def asynchronous(small_data_dir, tmp_path_factory):
     """The folder of a run of three trainers, and what was printed."""
     folder = tmp_path_factory.mktemp("asynchronous")
     more = flags(small_data_dir, "model_dir", "--index_log_dir=indices", "--steps=60")
-    return folder, run(folder, "--workers=2", *more)
+    return folder, train(folder, more, workers=2, evaluator=True)
 
 
 @pytest.fixture(params=["one", "two", "four"])
@@ -144,7 +146,7 @@ def test_an_asynchronous_cluster_takes_each_batch_once_and_whole(asynchronous):
     assert saver.steps(folder / "model_dir")[-1] == 60
     assert variables(folder / "model_dir", 60)["global_step"] == 60
     assert curves.read_curves(folder / "model_dir").validation_accuracy.steps[-1] == 60
-    assert "chief     | trained 60 steps" in printed
+    assert "\ntrained 60 steps" in printed["chief"]
 
 
 def test_one_process_and_a_cluster_resume_each_others_checkpoints(
@@ -160,8 +162,8 @@ def test_one_process_and_a_cluster_resume_each_others_checkpoints(
     assert f"resuming at step {STEPS}" in printed
     index = ("--index_log_dir=indices", "--strategy=sync")
     more = flags(small_data_dir, tmp_path / "cluster", f"--steps={STEPS + 4}", *index)
-    printed = run(tmp_path, "--workers=1", "--no-evaluator", *more)
-    assert f"resuming at step {STEPS}" in printed
+    printed = train(tmp_path, more, workers=1)
+    assert f"resuming at step {STEPS}" in printed["chief"]
     trained = [step for step, _ in batches(tmp_path / "indices")["worker_0"]]
     assert trained == list(range(STEPS, STEPS + 4))
     found, expected = losses(tmp_path / "cluster"), losses(tmp_path / "process")
@@ -169,6 +171,7 @@ def test_one_process_and_a_cluster_resume_each_others_checkpoints(
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_cluster_reads_as_many_digits_as_one_process(cnn_mnist, tmp_path):
     """On all of MNIST, after 800 steps; by the report of the evaluator and of one process.
 
@@ -182,6 +185,6 @@ def test_a_cluster_reads_as_many_digits_as_one_process(cnn_mnist, tmp_path):
     assert expected > 0.975
     for strategy, tolerance in (("sync", 0.001), ("parameter_server", 0.015)):
         folder = tmp_path / strategy
-        printed = run(folder, f"--strategy={strategy}", *flags, f"--model_dir={folder / 'm'}")
+        printed = launch(folder, f"--strategy={strategy}", *flags, f"--model_dir={folder / 'm'}")
         accuracy = float(re.search(r"evaluator \| test accuracy ([\d.]+)", printed)[1])
         assert accuracy == pytest.approx(expected, abs=tolerance), strategy

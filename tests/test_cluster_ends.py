@@ -1,5 +1,7 @@
 """How clusters of real processes end: kills, signals, and flags that are refused."""
 
+import contextlib
+import json
 import os
 import re
 import signal
@@ -11,6 +13,7 @@ from clusters import flags, nothing_is_left_of, process_of, start
 from cnn_mnist import cluster, saver
 
 
+@pytest.mark.long
 def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_data_dir, tmp_path):
     """What the workers are at when it comes back belongs to steps that it gives out again."""
     more = ("--steps=150", "--save_checkpoints_steps=50", "--log_every_n_iter=10")
@@ -32,7 +35,10 @@ def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_dat
 
 @pytest.mark.parametrize(
     ("strategy", "number", "code"),
-    [("parameter_server", signal.SIGTERM, 143), ("sync", signal.SIGINT, 130)],
+    [
+        pytest.param("parameter_server", signal.SIGTERM, 143, marks=pytest.mark.long),
+        ("sync", signal.SIGINT, 130),
+    ],
 )
 def test_a_signal_to_the_launcher_ends_all_and_saves(
     small_data_dir, tmp_path, strategy, number, code
@@ -56,6 +62,7 @@ def test_a_signal_to_the_launcher_ends_all_and_saves(
     assert nothing_is_left_of(tmp_path)
 
 
+@pytest.mark.long
 def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path):
     more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
     arguments = ["--workers=1", "--ps=2", *flags(small_data_dir, "model_dir", *more)]
@@ -75,6 +82,49 @@ def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path)
         assert re.search(gone, printed, re.MULTILINE), printed
         assert re.search(rf"^{name} +\| ended with 1$", printed, re.MULTILINE), printed
     assert nothing_is_left_of(tmp_path)
+
+
+def read_until(process, words):
+    """Reads lines up to the one with the words; returns them."""
+    lines = [process.stdout.readline()]
+    while words not in lines[-1]:
+        assert process.poll() is None, lines
+        lines.append(process.stdout.readline())
+    return "".join(lines)
+
+
+def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_ends_all(
+    small_data_dir, tmp_path
+):
+    configs = cluster.tf_configs(cluster.free_addresses(4), 1, 2, False)
+    more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
+    same = flags(small_data_dir, tmp_path / "model_dir", *more)
+
+    def process(name):
+        return start("cnn_mnist.main", same, tmp_path / name, configs[name])
+
+    with contextlib.ExitStack() as stack:
+        running = {name: stack.enter_context(process(name)) for name in configs}
+        killed = running.pop("chief")
+        read_until(killed, "Saving checkpoints for 14 ")
+        killed.kill()
+        killed.communicate()
+        reached = saver.steps(tmp_path / "model_dir")[-1]
+        running["chief"] = stack.enter_context(process("chief"))
+        seen = read_until(running["chief"], "softmax_tensor")
+        running.pop("ps-1").kill()
+        printed = {name: process.communicate()[0] for name, process in running.items()}
+    assert {name: process.returncode for name, process in running.items()} == {
+        "chief": 1,
+        "worker-0": 1,
+        "ps-0": 1,
+    }
+    address = json.loads(configs["chief"])["cluster"]["ps"][1]
+    for said in printed.values():
+        assert re.search(rf"^error: ps 1 at {address} is gone", said, re.MULTILINE), printed
+        assert "Traceback" not in said
+    assert reached >= 7
+    assert f"resuming at step {reached}: " in seen + printed["chief"]
 
 
 def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp_path):

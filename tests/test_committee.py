@@ -79,7 +79,7 @@ def alone(index):
     return network
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
 def test_each_column_learns_what_it_would_alone(images, labels, monkeypatch, precision):
     losses, together = trained("committee", images, labels, precision=precision)
     apart, variables = [], {}

@@ -11,11 +11,10 @@ import json
 import os
 import pathlib
 import socket
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 
@@ -78,28 +77,17 @@ def weight(steps: int) -> float:
     return 2 * (1 - 0.85**steps)
 
 
-def start(code: str, **environment: str) -> subprocess.Popen:
-    root = str(pathlib.Path(estimator.__file__).parents[1])
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def run_fresh(code: str, **environment: str) -> tuple[str, str]:
+    """Runs code in a new interpreter, for what depends on how the door is loaded."""
+    done = programs.run("-c", textwrap.dedent(code), env=environment, fresh=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
-def finish(process: subprocess.Popen) -> tuple[str, str]:
-    try:
-        stdout, stderr = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 0, stderr
-    return stdout, stderr
-
-
-def run(code: str, **environment: str) -> tuple[str, str]:
-    return finish(start(code, **environment))
+def run(code: str) -> None:
+    """Runs code in a process that has computed nothing yet."""
+    done = programs.run("-c", code)
+    assert done.returncode == 0, done.stderr
 
 
 def free_addresses(count: int) -> list[str]:
@@ -370,19 +358,24 @@ estimator.train_and_evaluate(
 """
     )
     tasks = [
-        start(
+        programs.start(
+            "-c",
             code,
-            TF_CONFIG=json.dumps(
-                {
-                    "cluster": {"chief": [chief], "worker": [worker]},
-                    "task": {"type": kind, "index": 0},
-                }
-            ),
+            env={
+                "TF_CONFIG": json.dumps(
+                    {
+                        "cluster": {"chief": [chief], "worker": [worker]},
+                        "task": {"type": kind, "index": 0},
+                    }
+                )
+            },
         )
         for kind in ("chief", "worker")
     ]
     for task in tasks:
-        finish(task)
+        with task:
+            _, stderr = task.communicate()
+        assert task.returncode == 0, stderr
     assert build(tmp_path).get_variable_value("w") == pytest.approx(weight(5))
 
 
@@ -391,7 +384,7 @@ estimator.train_and_evaluate(
 
 def test_nothing_of_tensorflow_is_changed():
     """Every attribute of every module and class that was there before is there after."""
-    stdout, _ = run(
+    stdout, _ = run_fresh(
         """
         import sys
         import tensorflow as tf
@@ -449,7 +442,7 @@ def test_nothing_of_tensorflow_is_changed():
 
 
 def test_no_deprecation_is_printed_but_tensorflows_other_ones_are():
-    _, stderr = run(
+    _, stderr = run_fresh(
         TINY
         + """
 for api in (estimator, estimator.v1, estimator.v1.experimental, estimator.v1.tpu):
@@ -482,7 +475,7 @@ WithoutConstructor()
 
 def test_refuses_what_it_does_not_know():
     """One sentence, before anything is put anywhere."""
-    stdout, _ = run(
+    stdout, _ = run_fresh(
         """
         import importlib.metadata, sys
         import tensorflow as tf
@@ -528,7 +521,7 @@ def test_refuses_what_it_does_not_know():
 
 def test_after_a_failed_import_and_again():
     """The package imported first, without the door; then the door twice; then a name for TPUs."""
-    run(
+    run_fresh(
         """
         import importlib
         import tensorflow as tf
@@ -563,7 +556,7 @@ def test_after_a_failed_import_and_again():
 
 def test_legacy_keras():
     """A canned estimator, and a Keras model made into one."""
-    run(
+    run_fresh(
         """
         import numpy as np
         import tensorflow as tf

@@ -7,15 +7,14 @@ import contextlib
 import ipaddress
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
+import programs
 import pytest
 from hosts import NOBODYS, has_ipv6, own_address
 
 from cnn_mnist import listening
-from conftest import ROOT
 
 PATIENCE = 1.0  # seconds; on one machine a connect takes microseconds
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
@@ -243,13 +242,8 @@ def test_a_server_of_tensorflow(version):
     if not host:
         pytest.skip(f"no address of IPv{version} here but the loopback one")
     others = {address for address in map(own_address, (4, 6)) if address} - {host}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER, f"[{host}]" if version == 6 else host],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    ) as process:
+    name = f"[{host}]" if version == 6 else host
+    with programs.start("-c", SERVER, name, stdin=True) as process:
         port = int(process.stdout.readline())
         assert all(connects(address, port) for address in {host, *others})  # whatever its address
         process.stdin.write("restrict\n")

@@ -3,20 +3,18 @@
 import dataclasses
 import io
 import logging
-import os
 import re
 import signal
-import subprocess
-import sys
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 from rich.console import Console
 
 from cnn_mnist import estimator, record, saver, training
 from cnn_mnist.recipes import Recipe
-from conftest import ROOT, scalars
+from conftest import scalars
 
 RECIPE = Recipe(batch_size=8, steps=23, eval_every_steps=6, validation_size=37, seed=3)
 ACCURATE = dataclasses.replace(
@@ -91,7 +89,14 @@ def accurate(small, tmp_path_factory):
     return train(ACCURATE, small, tmp_path_factory.mktemp("accurate"), 1)
 
 
-@pytest.mark.parametrize("steps_per_call", [2, 7, 10_000])
+@pytest.mark.parametrize(
+    "steps_per_call",
+    [
+        pytest.param(2, marks=pytest.mark.long),
+        7,
+        pytest.param(10_000, marks=pytest.mark.long),
+    ],
+)
 def test_every_bit_and_every_hook_is_as_with_one_step_a_call(
     small, accurate, tmp_path, steps_per_call
 ):
@@ -116,7 +121,11 @@ def test_every_bit_and_every_hook_is_as_with_one_step_a_call(
 
 @pytest.mark.parametrize(
     "recipe",
-    [ACCURATE, ADAM, dataclasses.replace(RECIPE, learning_rate=0.05)],
+    [
+        pytest.param(ACCURATE, marks=pytest.mark.long),
+        ADAM,
+        dataclasses.replace(RECIPE, learning_rate=0.05),
+    ],
     ids=lambda recipe: recipe.network,
 )
 def test_long_calls_leave_the_same_bits(small, tmp_path, recipe):
@@ -140,6 +149,7 @@ def test_curves_have_their_points_at_the_same_steps(small, tmp_path):
     assert [line for line in again if line.startswith("loss")][1].endswith(", step = 100 ")
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_any_other_steps_per_call(small, accurate, tmp_path):
     class Interrupt(estimator.SessionRunHook):
         """Ends the run as a signal does, in the call that reaches a step."""
@@ -213,37 +223,27 @@ def test_the_progress_bar_counts_steps(small, tmp_path):
 
 def command(data_dir, *flags):
     return [
-        *(sys.executable, "-m", "cnn_mnist.main", f"--data_dir={data_dir}", "--mode=train"),
+        *("-m", "cnn_mnist.main", f"--data_dir={data_dir}", "--mode=train"),
         *("--validation_size=37", "--train_size=0", "--batch_size=5", "--recipe=tfjs"),
         *("--augment=shift", "--average_decay=0.9", "--eval_every_steps=70", *flags),
     ]
 
 
-def start(*args, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(args, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True)
-
-
 def test_killed_and_gone_on_with_another_value_it_ends_with_the_same_bits(small_data_dir, tmp_path):
-    flags = ["--steps=1500", "--save_checkpoints_steps=40", "--log_every_n_iter=0"]
-    assert subprocess.run(
-        command(small_data_dir, *flags, "--model_dir=whole"),
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-    )
-    for steps_per_call, kill_after in ((50, 240), (3, 560)):
+    flags = ["--steps=900", "--save_checkpoints_steps=40", "--log_every_n_iter=0"]
+    undisturbed = programs.run(*command(small_data_dir, *flags, "--model_dir=whole"), cwd=tmp_path)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    for steps_per_call, kill_after in ((50, 120), (3, 240)):
         flag = f"--steps_per_call={steps_per_call}"
-        with start(*command(small_data_dir, *flags, flag), cwd=tmp_path) as process:
+        with programs.start(*command(small_data_dir, *flags, flag), cwd=tmp_path) as process:
             while f"Saving checkpoints for {kill_after} " not in process.stderr.readline():
                 assert process.poll() is None
             process.kill()
         assert process.returncode == -signal.SIGKILL
-        assert max(saver.steps(tmp_path / "model_dir")) < 1500
-    with start(*command(small_data_dir, *flags, "--steps_per_call=16"), cwd=tmp_path) as process:
-        process.stderr.read()
-    assert process.returncode == 0
+        assert max(saver.steps(tmp_path / "model_dir")) < 900
+    flags.append("--steps_per_call=16")
+    resumed = programs.run(*command(small_data_dir, *flags), cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
     whole, again = (left_in(tmp_path / name) for name in ("whole", "model_dir"))
     assert [key for key in whole if len(key) == 3 and whole[key] != again.get(key)] == []
     assert (tmp_path / "whole" / "recipe.json").read_text() == (

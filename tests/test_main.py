@@ -1,17 +1,17 @@
 """The program as a user runs it: real processes, real flags, real signals."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
+import programs
 import pytest
 
-from cnn_mnist import commands, main, recipes
-from conftest import ROOT
+from cnn_mnist import commands, main, recipes, saver
 
 
 def files_below(folder):
@@ -176,7 +176,7 @@ def test_a_checkpoint_is_not_a_model_dir(cnn_mnist, small_data_dir, tmp_path):
 
 
 def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
-    result = cnn_mnist("--help")
+    result = cnn_mnist("--help", fresh=True)
     assert result.returncode == 0
     assert result.stderr == ""
     for flag in ("mode", "steps", "model_dir", "data_dir", "batch_size", "learning_rate"):
@@ -236,7 +236,8 @@ def test_eval_without_a_checkpoint_is_one_line(cnn_mnist, tmp_path):
 def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     flags = [f"--data_dir={small_data_dir}", "--validation_size=37", "--batch_size=20"]
 
-    first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2")
+    # In a new interpreter, which has start-up noise to hide.
+    first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2", fresh=True)
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
     assert lines[0] == "starting: 130 training images, 4 steps"
@@ -308,29 +309,26 @@ def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
-    command = [sys.executable, "-m", "cnn_mnist.main", "--mode=summary"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    command = ("-m", "cnn_mnist.main", "--mode=summary")
+    with programs.start(*command, cwd=tmp_path) as process:
         process.stdout.close()
         stderr = process.stderr.read()
-    assert (process.returncode, stderr) == (1, b"")
+    assert (process.returncode, stderr) == (1, "")
 
 
 def test_rubbish_in_the_environment_does_no_harm(cnn_mnist, small_data_dir):
     names = ("KERAS_BACKEND", "MPLBACKEND", "TF_CPP_MIN_LOG_LEVEL")
     rubbish = {**dict.fromkeys(names, "rubbish"), "COLUMNS": "0"}
-    result = cnn_mnist("--mode=summary", env=rubbish)
+    result = cnn_mnist("--mode=summary", env=rubbish, fresh=True)
     assert result.returncode == 0, result.stderr
     assert "3,274,634" in result.stdout
     drawn = ("--mode=show_data", f"--data_dir={small_data_dir}", "--validation_size=37")
-    result = cnn_mnist(*drawn, env=rubbish)
+    result = cnn_mnist(*drawn, env=rubbish, fresh=True)
     assert result.returncode == 0, result.stderr
 
 
 def test_summary_prints_the_layers(cnn_mnist, tmp_path):
-    result = cnn_mnist("--mode=summary", "--recipe=tfjs")
+    result = cnn_mnist("--mode=summary", "--recipe=tfjs", fresh=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert "24 x 24 x 8" in result.stdout and "5,994" in result.stdout
     assert files_below(tmp_path) == []
@@ -367,19 +365,12 @@ def test_a_damaged_recipe_file_is_one_line(cnn_mnist, tmp_path):
 )
 def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code, steps_per_call):
     command = [
-        *(sys.executable, "-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
+        *("-m", "cnn_mnist.main", f"--data_dir={small_data_dir}"),
         *("--validation_size=37", "--batch_size=5", "--steps=1000000"),
         *("--log_every_n_iter=5", "--save_checkpoints_steps=1000000"),
         f"--steps_per_call={steps_per_call}",
     ]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with programs.start(*command, cwd=tmp_path) as process:
         for _ in range(10):  # lines of the log: training is well under way
             while "softmax_tensor" not in process.stderr.readline():
                 assert process.poll() is None
@@ -395,3 +386,53 @@ def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code,
     # With several steps a call, that of a call's end: a log line, or a point of the curves.
     assert steps_per_call == 1 or step % 5 in (0, 1)
     assert (tmp_path / "model_dir" / f"model.ckpt-{step}.index").exists()
+
+
+def test_a_second_trainer_of_a_folder_stops_and_names_the_first(small_data_dir, tmp_path):
+    flags = [f"--data_dir={small_data_dir}", "--recipe=tfjs", "--validation_size=37"]
+    flags += ["--train_size=0", "--steps=1000000", "--log_every_n_iter=5"]
+    with programs.start("-m", "cnn_mnist.main", *flags, cwd=tmp_path) as first:
+        while "softmax_tensor" not in first.stderr.readline():
+            assert first.poll() is None
+        with programs.start("-m", "cnn_mnist.main", *flags, cwd=tmp_path) as second:
+            line = second.stderr.readline()
+            if not line.startswith("error: "):  # it trains
+                second.kill()
+            assert second.communicate() == ("", "")
+        told = rf"error: --model_dir=model_dir: is being trained by process {first.pid} [^\n]*\n"
+        assert re.fullmatch(told, line)
+        assert second.returncode == 2
+        assert first.poll() is None
+        first.terminate()
+        stdout, _ = first.communicate()
+    assert first.returncode == 143
+    assert "SIGTERM: saved at step " in stdout
+
+
+def test_a_full_disk_ends_training_in_one_line_and_nothing_is_lost(
+    cnn_mnist, small_data_dir, tmp_path
+):
+    """The values of this network take 1.4 MB, and nothing else is as large."""
+    flags = [f"--data_dir={small_data_dir}", "--recipe=keras_mlp", "--validation_size=37"]
+    flags += ["--train_size=0", "--mode=train", "--eval_every_steps=0", "--log_every_n_iter=0"]
+    flags += ["--save_checkpoints_steps=4"]
+    folder = tmp_path / "model_dir"
+    assert cnn_mnist(*flags, "--steps=4").returncode == 0
+    full = cnn_mnist(*flags, "--steps=8", largest_file=1_200_000)
+    assert full.returncode == 1
+    errors = [line for line in full.stderr.splitlines() if not line.startswith("INFO:")]
+    assert len(errors) == 1, full.stderr
+    assert re.fullmatch(
+        r"error: model_dir/model\.ckpt-8: cannot be saved: .*File too large.*; "
+        r"it takes 1,\d\d\d,\d\d\d bytes, .*",
+        errors[0],
+    )
+    assert saver.steps(folder)[-1] == 4
+    resumed = cnn_mnist(*flags, "--steps=8")
+    assert resumed.stdout.startswith("resuming at step 4: "), resumed.stderr
+    assert cnn_mnist(*flags, "--steps=8", "--model_dir=undisturbed").returncode == 0
+    expected = saver.read(tmp_path / "undisturbed" / "model.ckpt-8")
+    found = saver.read(folder / "model.ckpt-8")
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)

@@ -4,13 +4,9 @@ Each test's trainings run in processes of their own, as a processor is cut befor
 """
 
 import json
-import os
-import subprocess
-import sys
 
+import programs
 import pytest
-
-from conftest import ROOT
 
 PROGRAM = """
 import sys
@@ -34,13 +30,8 @@ sys.exit(code)
 
 def train(devices, model_dir, *flags):
     """Runs the program on a processor that is cut into devices."""
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(devices), str(model_dir), *flags]
-        + [f"--model_dir={model_dir}", "--mode=train", "--log_every_n_iter=0"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    more = (f"--model_dir={model_dir}", "--mode=train", "--log_every_n_iter=0")
+    return programs.run("-c", PROGRAM, devices, model_dir, *flags, *more)
 
 
 def result(run):
@@ -68,7 +59,7 @@ def alone(small_data_dir, tmp_path_factory):
     return result(train(1, folder, *FLAGS, f"--data_dir={small_data_dir}", "--steps=13"))
 
 
-@pytest.mark.parametrize("devices", [2, 3])
+@pytest.mark.parametrize("devices", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_several_devices_train_as_one_does(alone, devices, small_data_dir, tmp_path):
     """The losses agree within rounding, though the run is interrupted and its masks are random."""
     flags = (*FLAGS, f"--data_dir={small_data_dir}", "--strategy=mirrored")

@@ -2,14 +2,11 @@
 
 import io
 import json
-import os
 import re
-import resource
 import signal
-import subprocess
-import sys
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 from mnist_files import write_idx
@@ -19,7 +16,6 @@ from shard_files import flip
 from cnn_mnist import checkpoints, dataset, record, report, shards, training
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.sharded import Order
-from conftest import ROOT
 
 SHARDS = 7  # of 167 images: 24 in six of them, 23 in the last
 RECIPE = Recipe(
@@ -29,16 +25,9 @@ FLAGS = ["--network=core_mlp", "--batch_size=13", "--learning_rate=0.05", "--val
 FLAGS += ["--seed=3", "--mode=train", "--eval_every_steps=10", "--save_checkpoints_steps=7"]
 
 
-def command(*flags, cwd, limit=None):
+def command(*flags, **options):
     """Runs `python -m cnn_mnist.shards`."""
-    return subprocess.run(
-        [sys.executable, "-m", "cnn_mnist.shards", *map(str, flags)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    return programs.run("-m", "cnn_mnist.shards", *flags, **options)
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +166,8 @@ def test_shards_are_not_written_from_shards(folder, tmp_path, capsys):
 
 
 def test_a_full_disk_leaves_nothing(small_data_dir, tmp_path):
-    def no_large_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-
     flags = (f"--data_dir={small_data_dir}", "--output_dir=out", "--shards=2")
-    result = command(*flags, cwd=tmp_path, limit=no_large_files)
+    result = command(*flags, cwd=tmp_path, largest_file=10_000)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(r"error: [^\n]*: File too large\n", result.stderr)
     assert list(tmp_path.iterdir()) == []
@@ -214,14 +200,7 @@ def test_after_sigkill_the_same_command_ends_with_the_same_bits(
     folder, uninterrupted, cnn_mnist, tmp_path
 ):
     flags = [f"--data_dir={folder}", *FLAGS, "--log_every_n_iter=5", "--steps=31"]
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "cnn_mnist.main", *flags],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with killed:
+    with programs.start("-m", "cnn_mnist.main", *flags, cwd=tmp_path) as killed:
         while "Saving checkpoints for 14" not in killed.stderr.readline():
             assert killed.poll() is None
         killed.send_signal(signal.SIGKILL)

@@ -4,8 +4,13 @@ import pytest
 
 from stress.__main__ import TESTS
 
+QUICK = ("flags", "idx", "images")  # the others take minutes
 
-@pytest.mark.parametrize("name", TESTS)
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in TESTS],
+)
 def test_every_try_holds(name, tmp_path):
     test = TESTS[name]
 
