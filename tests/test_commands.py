@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import programs
 import pytest
 
 from cnn_mnist import main
@@ -62,7 +63,7 @@ def test_eval_of_a_write_protected_folder_prints_its_table(trained, tmp_path, pr
 NOTHING_LEFT = """
 import sys
 from cnn_mnist import main, signals
-for line in sys.stdin.read().splitlines():
+for line in sys.argv[1:]:
     assert main.main(["main", *line.split()]) == 0, line
 signals.leave(0)  # as a command ends: Python's own end would delete some files
 """
@@ -71,11 +72,9 @@ signals.leave(0)  # as a command ends: Python's own end would delete some files
 def test_nothing_is_left_in_the_temporary_folder(small_data_dir, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    shards = f"{sys.executable} -m cnn_mnist.shards --shards=3 --output_dir=shards"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
-    common = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
-    written = [*shards.split(), f"--data_dir={small_data_dir}"]
-    subprocess.run(written, **common, check=True)
+    shards = ("--shards=3", "--output_dir=shards", f"--data_dir={small_data_dir}")
+    written = programs.run("-m", "cnn_mnist.shards", *shards, cwd=tmp_path)
+    assert written.returncode == 0, written.stderr
     small = "--validation_size=37 --train_size=0"
     commands = [
         f"--recipe=tfjs {small} --data_dir={small_data_dir} --steps=2 --model_dir=one",
@@ -86,8 +85,9 @@ def test_nothing_is_left_in_the_temporary_folder(small_data_dir, tmp_path):
         f"--mode=predict --images={ROOT}/tests/digits/1_large.png --model_dir=one",
         f"--mode=export --export_dir=exported --model_dir=one --data_dir={small_data_dir} {small}",
     ]
-    program = [sys.executable, "-c", NOTHING_LEFT]
-    done = subprocess.run(program, **common, input="\n".join(commands))
+    # A new interpreter, which has not looked yet where the temporary folder is.
+    environment = {"TMPDIR": str(scratch)}
+    done = programs.run("-c", NOTHING_LEFT, *commands, cwd=tmp_path, env=environment, fresh=True)
     assert done.returncode == 0, done.stderr
     assert list(scratch.rglob("*")) == []
     assert {path.name for path in tmp_path.iterdir()} == {

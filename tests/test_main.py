@@ -187,16 +187,8 @@ def test_help_lists_every_flag_and_loads_no_tensorflow(cnn_mnist):
 
 @pytest.mark.parametrize("module", ["cnn_mnist", "cnn_mnist.cluster", "cnn_mnist.shards"])
 def test_h_is_help(tmp_path, module):
-    ended = [
-        subprocess.run(
-            [sys.executable, "-m", module, word],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        for word in ("-h", "--help")
-    ]
+    words = ("-h", "--help")
+    ended = [programs.run("-m", module, word, cwd=tmp_path, fresh=True) for word in words]
     for each in ended:
         assert (each.returncode, each.stderr) == (0, "")
         assert f"usage: python -m {module} " in each.stdout
