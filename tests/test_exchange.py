@@ -45,6 +45,7 @@ def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
     assert 0 < change < 0.01  # trained on, not started anew
 
 
+@pytest.mark.long
 def test_our_checkpoint_evaluates_and_trains_on_in_the_tutorials_code(mnist, tmp_path):
     here = training.build_estimator(Recipe(learning_rate=0.1, steps=4), str(tmp_path))
     here.train(training.train_input_fn(mnist.train, 100, 0), max_steps=4)

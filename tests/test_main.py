@@ -143,9 +143,9 @@ def test_what_is_not_training_is_done_alone_in_a_cluster(cnn_mnist):
 @pytest.mark.parametrize(
     "config",
     [
-        {"task": 5},
-        {"task": {"type": "ps", "index": 3}},
-        {"model_dir": "elsewhere"},
+        pytest.param({"task": 5}, marks=pytest.mark.long),
+        pytest.param({"task": {"type": "ps", "index": 3}}, marks=pytest.mark.long),
+        pytest.param({"model_dir": "elsewhere"}, marks=pytest.mark.long),
         {"cluster": {}, "task": {"type": "evaluator"}, "environment": "cloud"},
         {"cluster": {"chief": ["localhost:1"]}, "task": {"type": "chief", "index": 0}},
     ],
@@ -277,7 +277,9 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     assert report["images"] == 67 and sum(map(sum, report["confusion_matrix"])) == 67
 
 
-@pytest.mark.parametrize("name", ["tfjs", "tfjs_sgd", "keras_mlp", "core_mlp"])
+@pytest.mark.parametrize(
+    "name", ["tfjs", pytest.param("tfjs_sgd", marks=pytest.mark.long), "keras_mlp", "core_mlp"]
+)
 def test_every_recipe_runs_and_is_remembered(cnn_mnist, small_data_dir, tmp_path, name):
     sizes = [f"--data_dir={small_data_dir}", "--validation_size=37", "--train_size=0"]
     trained = cnn_mnist(f"--recipe={name}", *sizes, "--steps=3", "--mode=train")
