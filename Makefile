@@ -3,7 +3,9 @@
 VENV ?= .venv
 RECIPE ?= estimator
 STEPS ?=
-MODEL_DIR ?= model_dir$(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
+# The default recipe's is model_dir itself; each other recipe has a folder in it.
+OF_RECIPE := $(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
+MODEL_DIR ?= model_dir$(OF_RECIPE)
 CONSTRAINTS ?=
 
 # The first Python 3.10 to 3.13 that really runs and can make virtual environments.
@@ -22,11 +24,11 @@ COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.lo
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
-	@echo "make eval           report on the 10,000 test images, with the newest checkpoint"
+	@echo "make eval           report on the 10,000 test images, with the newest checkpoint (RECIPE)"
 	@echo "make cluster        train with five processes (STRATEGY=sync: in step; RECIPE, STEPS, WORKERS, PS)"
 	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
-	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint"
-	@echo "make tensorboard    watch the curves in the browser"
+	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint (RECIPE)"
+	@echo "make tensorboard    watch the curves in the browser (RECIPE; PORT=8123: at that port)"
 	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
 	@echo "make test           run the tests; in minutes"
 	@echo "make test-all       also those that train clusters, kill and damage for an hour"
@@ -46,7 +48,7 @@ train: $(VENV)/installed
 eval: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.main --mode=eval --model_dir=$(MODEL_DIR)
 
-cluster: MODEL_DIR = model_dir/cluster
+cluster: MODEL_DIR = model_dir/cluster$(OF_RECIPE)
 cluster: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.cluster --workers=$(or $(WORKERS),2) --ps=$(or $(PS),1) \
 		--strategy=$(or $(STRATEGY),auto) --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \

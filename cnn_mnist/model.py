@@ -89,7 +89,7 @@ def spec(
     )  # [B, K], or [M, B, K]
     with tf.name_scope("logits"):
         columns = tf.cast(columns, tf.float32)
-        logits = voted(columns)  # [B, K]
+        logits = tf.identity(voted(columns))  # [B, K]
     with tf.name_scope("predictions"):
         classes = tf.argmax(logits, axis=1)
     predictions = {
@@ -100,7 +100,8 @@ def spec(
         return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
     with scopes.with_curve("loss"):
-        losses = cross_entropies(labels, columns if training else logits)  # [B], or [M, B]
+        learning = columns if training and columns.shape.rank == 3 else logits
+        losses = cross_entropies(labels, learning)  # [B], or [M, B]
         loss = tf.reduce_mean(losses)
         objective = summed(losses, loss)
     if training:
