@@ -48,5 +48,5 @@ def evaluate(
         eval_input_fn(split), eval_steps(split), hooks=[hook], checkpoint_path=checkpoint
     )
     step = int(metrics["global_step"])
-    events.flush(classifier.eval_dir(), step)
+    events.flush(events.writer_of_hooks(classifier.eval_dir()), step)
     return tally.report(), step

@@ -66,28 +66,48 @@ def require_space(folder: str | os.PathLike) -> None:
 
 
 def begin(folder: str | os.PathLike) -> None:
-    """Lets the curves of a run begin in an event file of their own, in a folder made if need be.
+    """Lets the Estimator's curves of a run begin in a new file, in a folder made if need be.
 
     TensorFlow keeps a folder's writer for the whole life of the process. In a notebook its file may
-    be deleted by the next run, or lie in the folder that the process worked in before.
+    have been deleted since, or lie in the folder that the process worked in before.
 
     Raises:
       OSError: no file can be made there.
     """
+    import tensorflow as tf
+
     require_space(folder)
-    writer = _writer(folder)
-    writer.close()
-    writer.reopen()
+    tf.compat.v1.summary.FileWriterCache.clear()
 
 
-def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None) -> None:
-    """Sees to it that all that was given to the writer of a folder is in its event file.
+def writer_of_hooks(folder: str | os.PathLike) -> Any:
+    """The `FileWriter` of a folder that TensorFlow's hooks use."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default():  # FileWriter belongs to graphs
+        return tf.compat.v1.summary.FileWriterCache.get(str(folder))
+
+
+def writer(folder: str | os.PathLike) -> Any:
+    """A `FileWriter` of one's own, for curves without a graph.
+
+    Raises:
+      OSError: no file can be made there.
+    """
+    import tensorflow as tf
+
+    require_space(folder)
+    with tf.Graph().as_default():
+        return tf.compat.v1.summary.FileWriter(str(folder))
+
+
+def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
+    """Sees to it that all that was given to a `FileWriter` is in its event file.
 
     An event file that somebody deleted or damaged costs its curves and nothing else: that is told
     in the log, and those to come go into a new file.
 
     Args:
-      folder: whose writer is that of TensorFlow's `FileWriterCache`.
       step: the file must tell of it; None if that is not known.
       graph: is written into a new file, too.
 
@@ -96,11 +116,11 @@ def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None)
     """
     import tensorflow as tf
 
-    writer = _writer(folder)
+    folder = Path(writer.get_logdir())
     try:
         writer.flush()
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
-        _require_whole(Path(folder), step)
+        _require_whole(folder, step)
     except (LookupError, tf.errors.OpError) as error:
         _require_not_full(folder, error)
         log.warning(
@@ -110,19 +130,11 @@ def flush(folder: str | os.PathLike, step: int | None = None, graph: Any = None)
             reason(error) or type(error).__name__,
         )
         with contextlib.suppress(OSError):  # a place that can no longer be written to
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             writer.close()
             writer.reopen()
             if graph is not None:
                 writer.add_graph(graph)
-
-
-def _writer(folder: str | os.PathLike) -> Any:
-    """The writer that TensorFlow's hooks use for a folder."""
-    import tensorflow as tf
-
-    with tf.Graph().as_default():  # FileWriter belongs to graphs
-        return tf.compat.v1.summary.FileWriterCache.get(str(folder))
 
 
 def _require_whole(folder: Path, step: int | None) -> None:
@@ -141,7 +153,7 @@ def _require_whole(folder: Path, step: int | None) -> None:
         raise LookupError(f"{paths[-1].name} has nothing of step {step:,}")
 
 
-def _require_not_full(folder: str | os.PathLike, error: Exception) -> None:
+def _require_not_full(folder: Path, error: Exception) -> None:
     """Checks that curves were not lost for want of room.
 
     Raises:

@@ -116,12 +116,13 @@ class CurvesToo(tf.compat.v1.train.CheckpointSaverListener):
         self._model_dir = model_dir
 
     def before_save(self, session: Any, global_step_value: int) -> None:
-        events.flush(self._model_dir, graph=session.graph)
+        events.flush(events.writer_of_hooks(self._model_dir), graph=session.graph)
 
     def after_save(self, session: Any, global_step_value: int) -> None:
         # TensorFlow notes each checkpoint there: without the note its file was deleted, and the
         # newest is an earlier run's.
-        events.flush(self._model_dir, int(global_step_value), session.graph)
+        writer = events.writer_of_hooks(self._model_dir)
+        events.flush(writer, int(global_step_value), session.graph)
 
 
 def saving_hook(model_dir: str, steps: int) -> Any:

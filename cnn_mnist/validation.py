@@ -75,9 +75,8 @@ class Scores:
 
     def __init__(self, what: Record, model_dir: str, show: Callable[[str], None]) -> None:
         self._record, self._show = what, show
-        self._curves = str(Path(model_dir) / CURVES)
         self.best = Path(model_dir) / BEST
-        events.begin(self._curves)
+        self._curves = events.writer(Path(model_dir) / CURVES)
         self._best_score = read_best(self.best, what)
 
     def add(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
@@ -200,16 +199,14 @@ def _digest(score: dict[str, float]) -> str:
     return hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
 
 
-def write_scalars(folder: str, values: dict[str, float], step: int) -> None:
-    """Adds a point to each of the curves in TensorBoard's event files of `folder`.
+def write_scalars(writer: Any, values: dict[str, float], step: int) -> None:
+    """Adds a point to each of the curves that a `FileWriter` writes.
 
     Raises:
       CurvesError: it cannot be written, on a full disk.
     """
-    with tf.Graph().as_default():  # FileWriter belongs to graphs
-        writer = tf.compat.v1.summary.FileWriterCache.get(folder)
     summary = tf.compat.v1.Summary(
         value=[tf.compat.v1.Summary.Value(tag=t, simple_value=v) for t, v in values.items()]
     )
     writer.add_summary(summary, step)
-    events.flush(folder, step)
+    events.flush(writer, step)

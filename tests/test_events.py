@@ -51,11 +51,12 @@ HARMS = [delete, empty, change_a_byte]
 @pytest.mark.parametrize("harm", [*HARMS, delete_folder])
 def test_curves_that_are_lost_are_told_once_and_go_on(tmp_path, caplog, harm):
     folder = tmp_path / "curves"
+    writer = events.writer(folder)
     for step in (1, 2):
-        validation.write_scalars(str(folder), {"loss": step / 2}, step)
+        validation.write_scalars(writer, {"loss": step / 2}, step)
     harm(folder)
     for step in (3, 4):
-        validation.write_scalars(str(folder), {"loss": step / 2}, step)
+        validation.write_scalars(writer, {"loss": step / 2}, step)
     [told] = [line for line in caplog.messages if LOST in line]
     assert told.startswith(f"{folder}: ") and "\n" not in told
     for path in event_files(folder):  # as somebody does who reads all curves
@@ -71,12 +72,13 @@ def test_a_file_of_an_earlier_run_does_not_hide_the_loss(tmp_path, caplog):
     earlier.add_summary(tf.compat.v1.Summary(), 1)
     earlier.close()
     [kept] = event_files(tmp_path)
-    validation.write_scalars(str(tmp_path), {"loss": 1.0}, 2)
+    writer = events.writer(tmp_path)
+    validation.write_scalars(writer, {"loss": 1.0}, 2)
     for path in set(event_files(tmp_path)) - {kept}:
         path.unlink()
-    validation.write_scalars(str(tmp_path), {"loss": 1.5}, 3)
+    validation.write_scalars(writer, {"loss": 1.5}, 3)
     assert [LOST in line and "nothing of step 3" in line for line in caplog.messages] == [True]
-    validation.write_scalars(str(tmp_path), {"loss": 2.0}, 4)
+    validation.write_scalars(writer, {"loss": 2.0}, 4)
     assert scalars(tmp_path)["loss"] == [(4, 2.0)]
 
 
@@ -142,6 +144,19 @@ def test_the_new_file_of_a_training_has_its_graph_and_later_points(small, tmp_pa
     graphs = [tf.compat.v1.GraphDef.FromString(e.graph_def) for e in found if e.graph_def]
     assert any(node.name == "softmax_tensor" for graph in graphs for node in graph.node)
     assert [step for step, _ in scalars(tmp_path)["loss"]] == [9]
+
+
+def graphs_in(folder):
+    """Sizes of the graphs in its event files, in the order of writing."""
+    events_ = [e for p in event_files(folder) for e in tf.compat.v1.train.summary_iterator(str(p))]
+    graphs = [tf.compat.v1.GraphDef.FromString(e.graph_def) for e in events_ if e.graph_def]
+    return [len(graph.node) for graph in graphs]
+
+
+def test_tensorboard_finds_the_graph_of_the_training_and_no_empty_one(undisturbed):
+    """It draws the first that it finds."""
+    assert graphs_in(undisturbed)[0] > 100 and 0 not in graphs_in(undisturbed)
+    assert graphs_in(undisturbed / "eval_validation") == []
 
 
 def test_a_second_training_in_the_process_begins_a_file_of_its_own(
