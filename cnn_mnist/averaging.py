@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cnn_mnist import scopes
 from cnn_mnist.recipes import Recipe
 
 
@@ -20,7 +21,7 @@ def averaged(train_op: Any, recipe: Recipe, step: Any) -> Any:
     if recipe.average_decay == 0:
         return train_op
     average = tf.compat.v1.train.ExponentialMovingAverage(recipe.average_decay, step)
-    with tf.control_dependencies([train_op]):
+    with tf.control_dependencies([train_op]), scopes.without_functions():
         train_op = average.apply(tf.compat.v1.trainable_variables())
     tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TRAIN_OP, train_op)  # beside the first
     return train_op

@@ -6,7 +6,7 @@ not depend on these scopes.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -34,3 +34,21 @@ def variables_outside() -> contextlib.AbstractContextManager[Any]:
             return next_creator(**options)
 
     return tf.variable_creator_scope(outside)
+
+
+@contextlib.contextmanager
+def without_functions() -> Iterator[None]:
+    """While entered, `tf.cond` makes nodes of the graph instead of two functions.
+
+    TensorFlow's moving averages come with one `tf.cond` a variable, for their initial values.
+    TensorBoard draws functions in a column of their own, which made the graph beside it tiny, and
+    counts them as nodes without edges, against which a member of an ensemble had too many to stay
+    in the main graph.
+    """
+    before = tf.compat.v1.control_flow_v2_enabled()
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        if before:
+            tf.compat.v1.enable_control_flow_v2()

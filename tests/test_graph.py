@@ -89,6 +89,11 @@ def test_scopes_number_no_curve_and_are_in_no_variables_name(name, graph):
     assert variables <= layers
 
 
+def test_there_are_no_functions_but_those_of_the_input_and_the_estimator(graph):
+    functions = graph.as_graph_def().library.function
+    assert len(functions) == 4
+
+
 def test_several_steps_a_call_are_one_box(small, tmp_path):
     graph = graph_of(RECIPES["keras_mlp"], small, tmp_path, steps_per_call=5)
     found = {top_level(op) for op in graph.get_operations()}
