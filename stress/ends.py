@@ -1,36 +1,32 @@
-"""How trainings end, by themselves and by Ctrl-C, beside programs that keep every core busy."""
+"""How trainings end, by themselves and by Ctrl-C, beside others that keep every core busy."""
 
-import contextlib
 import functools
-import multiprocessing
-import os
 import random
 import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stress.driver import MODEL_DIR
-from stress.program import BEGUN, LANES, Command, HangError, Try, fresh, tally
+from stress.program import BEGUN, Command, HangError, Try, fresh, tally
 from stress.tally import Tally
 
 SOON = 5.0  # seconds, as a person counts them, whatever else the machine does
 SHORT, LONG = 20, 10**6  # steps of a run that ends by itself, and of one that is interrupted
 LONGEST = 12.0  # seconds of training before Ctrl-C
-BUSY = 2  # programs beside
+AT_ONCE = 4  # trainings, each of which would take two cores
 
 
 def ends(count: int, seed: int, folder: Path) -> Tally:
-    """Real trainings of `fast`, two at a time; every other one ends by itself."""
+    """Real trainings of `fast`, four at a time; every other one ends by itself."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs behind it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     choice = random.Random(f"{seed} ends")
     delays = [None if index % 2 else choice.uniform(0, LONGEST) for index in range(count)]
     one = functools.partial(_end, folder)
-    with _busy_machine(), ThreadPoolExecutor(LANES) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         return tally(pool.map(one, range(count), delays))
 
 
@@ -63,23 +59,3 @@ def _end(folder: Path, index: int, delay: float | None) -> Try:
         problem = f"ended with {code}: {run.tail()}"
     shutil.rmtree(place)
     return Try(done, problem)
-
-
-@contextlib.contextmanager
-def _busy_machine() -> Iterator[None]:
-    """While entered, other programs take all the time of the processor that they get."""
-    others = [multiprocessing.Process(target=_compute, daemon=True) for _ in range(BUSY)]
-    for other in others:
-        other.start()
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-
-
-def _compute() -> None:
-    """Computes without end, but ends with the process that started it."""
-    parent = os.getppid()
-    while os.getppid() == parent:
-        sum(range(100_000))
