@@ -121,7 +121,7 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
         writer.flush()
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
         _require_whole(folder, step)
-    except (LookupError, tf.errors.OpError) as error:
+    except (LookupError, OSError, tf.errors.OpError) as error:
         _require_not_full(folder, error)
         log.warning(
             "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
@@ -141,7 +141,7 @@ def _require_whole(folder: Path, step: int | None) -> None:
     """Checks that the newest event file can be read to its end, and tells of a step.
 
     Raises:
-      LookupError, OpError: it does not, or there is none.
+      LookupError, OSError, OpError: it does not, or there is none.
     """
     import tensorflow as tf
 

@@ -52,10 +52,7 @@ def synchronous(data_dir, folder, **processes):
 
 @pytest.fixture(scope="module")
 def one(small_data_dir, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("one")
-    more = flags(small_data_dir, "model_dir", "--strategy=sync", "--index_log_dir=indices")
-    launch(folder, "--workers=0", "--no-evaluator", *more)
-    return folder
+    return synchronous(small_data_dir, tmp_path_factory.mktemp("one"), workers=0)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def files_below(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("protected", ["", "report"])
+@pytest.mark.parametrize("protected", ["", pytest.param("report", marks=pytest.mark.long)])
 def test_eval_of_a_write_protected_folder_prints_its_table(trained, tmp_path, protected):
     flags, folder = trained
     model_dir = shutil.copytree(folder, tmp_path / "model_dir")

@@ -115,7 +115,7 @@ def undisturbed(small, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 3])
+@pytest.mark.parametrize("steps_per_call", [1, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("place", ["", "eval_validation"])
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_training_goes_on_and_loses_no_checkpoint(

@@ -89,14 +89,8 @@ def accurate(small, tmp_path_factory):
     return train(ACCURATE, small, tmp_path_factory.mktemp("accurate"), 1)
 
 
-@pytest.mark.parametrize(
-    "steps_per_call",
-    [
-        pytest.param(2, marks=pytest.mark.long),
-        7,
-        pytest.param(10_000, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("steps_per_call", [2, 7, 10_000])
 def test_every_bit_and_every_hook_is_as_with_one_step_a_call(
     small, accurate, tmp_path, steps_per_call
 ):

@@ -72,7 +72,10 @@ def gradients(split, recipe, first, end):
         return session.run(found)
 
 
-@pytest.mark.parametrize(("augment", "dropout_rate"), [("none", 0.0), ("shift_and_rotation", 0.4)])
+@pytest.mark.parametrize(
+    ("augment", "dropout_rate"),
+    [pytest.param("none", 0.0, marks=pytest.mark.long), ("shift_and_rotation", 0.4)],
+)
 def test_the_weighted_mean_of_the_parts_gradients_is_that_of_the_batch(
     small, augment, dropout_rate
 ):
