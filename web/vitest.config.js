@@ -5,7 +5,14 @@ const MINUTE = 60_000; // milliseconds
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["tests/unit/*.test.js"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["tests/unit/*.test.js"],
+          // A test of a second takes several beside other programs.
+          testTimeout: 4 * MINUTE,
+        },
+      },
       {
         test: {
           name: "browser",
