@@ -8,7 +8,7 @@ import pytest
 from cnn_mnist import arguments, main
 from cnn_mnist.usage import UsageError
 
-KERNEL = "/home/somebody/.local/share/jupyter/runtime/kernel-7f.json"
+KERNEL = "/run/user/7/jupyter/kernel-7f.json"
 
 
 def refusal(*words):
