@@ -31,7 +31,7 @@ help:
 	@echo "make tensorboard    watch the curves in the browser (RECIPE; PORT=8123: at that port)"
 	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
 	@echo "make test           run the tests; in minutes"
-	@echo "make test-all       also those that train clusters, kill and damage for an hour"
+	@echo "make test-all       also those that train clusters, kill and damage"
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types (make lint-web: the page's)"

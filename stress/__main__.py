@@ -33,7 +33,7 @@ class StressTest:
       title: what is done, in words.
       run: (how many tries, seed of the random choices, an empty folder) -> tally.
       full: tries in `make stress`.
-      quick: tries in `make test`.
+      quick: tries in `make test-all`, of some in `make test`, too.
     """
 
     title: str
