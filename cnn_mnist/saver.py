@@ -29,6 +29,9 @@ FILE_NAME = re.compile(r"model\.ckpt-(0|[1-9]\d{0,17})(\.index|\.meta|\.data-\d{
 # What TensorFlow's reader raises for the various states of a damaged file.
 READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, OverflowError, MemoryError)
 
+# What TensorFlow raises where another process of the session is gone.
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError)
+
 
 class SaveError(RunError):
     """A checkpoint that could not be written. Those before it are whole."""
@@ -68,6 +71,7 @@ class Saver(tf.compat.v1.train.Saver):
         Raises:
           SaveError: it cannot be written: no space, no permission.
           NonFiniteError: a variable holds NaN or infinity.
+          tf.errors.OpError: of `LOST`: a process of the cluster that held variables is gone.
         """
         prefix = Path(f"{save_path}-{global_step}")
         if str(prefix) == self._on_disk:
@@ -95,6 +99,8 @@ class Saver(tf.compat.v1.train.Saver):
         except NonFiniteError:
             raise
         except (OSError, *READ_ERRORS) as error:
+            if isinstance(error, LOST) and sess.sess_str:  # a cluster's session has an address
+                raise
             shutil.rmtree(part, ignore_errors=True)
             raise _save_error(prefix, error, sess, write_meta_graph) from error
         finally:

@@ -2,10 +2,12 @@ import contextlib
 import shutil
 
 import numpy as np
+import programs
 import pytest
 import tensorflow as tf
 
 from cnn_mnist import saver
+from cnn_mnist.cluster import free_addresses
 
 
 @contextlib.contextmanager
@@ -125,6 +127,53 @@ def test_a_save_that_fails_leaves_the_folder_as_it_was(tmp_path):
     assert str(raised.value).startswith(f"{tmp_path}/model.ckpt-2: cannot be saved: ")
     assert "bytes" in str(raised.value) and "\n" not in str(raised.value)
     assert contents(tmp_path) == {**before, "mine": b"mine"}
+    assert not (tmp_path / saver.PART).exists()
+
+
+PARAMETER_SERVER = """
+import sys
+import tensorflow as tf
+tf.distribute.Server({"ps": [sys.argv[1]], "worker": [sys.argv[2]]}, "ps", 0).join()
+"""
+WORKER = """
+import os, sys
+import tensorflow as tf
+from cnn_mnist import saver
+ps, worker, prefix = sys.argv[1:]
+server = tf.distribute.Server({"ps": [ps], "worker": [worker]}, "worker", 0)
+with tf.device("/job:ps/task:0"):
+    tf.compat.v1.get_variable("value", initializer=[1.0, 2.0])
+tf.compat.v1.train.create_global_step()
+held = saver.Saver(sharded=True)
+session = tf.compat.v1.Session(server.target)
+session.run(tf.compat.v1.global_variables_initializer())
+held.save(session, prefix, 0)
+print("saved", flush=True)
+sys.stdin.readline()
+try:
+    held.save(session, prefix, 1)
+except Exception as error:
+    print(type(error).__name__, flush=True)
+os._exit(0)  # closing the session would wait for the parameter server
+"""
+
+
+def test_a_lost_parameter_server_is_no_error_of_the_disk(tmp_path):
+    addresses = free_addresses(2)
+    graph = "import tensorflow as tf\ntf.compat.v1.disable_eager_execution()\n"
+    with (
+        programs.start("-c", PARAMETER_SERVER, *addresses) as server,
+        programs.start(
+            "-c", graph + WORKER, *addresses, tmp_path / "model.ckpt", stdin=True
+        ) as worker,
+    ):
+        assert worker.stdout.readline() == "saved\n"
+        server.kill()
+        server.wait()
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+        assert worker.communicate()[0] == "UnavailableError\n"
+    assert saver.steps(tmp_path) == [0]
     assert not (tmp_path / saver.PART).exists()
 
 
