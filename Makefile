@@ -92,6 +92,7 @@ lint: $(VENV)/installed-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports >/dev/null || $(BIN)/lint-imports
 
 bench: bench-peers
 	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results.md
@@ -148,6 +149,6 @@ web/node_modules/installed: web/package.json web/package-lock.json web/.npmrc
 	@touch $@
 
 # Networks of every recipe, trained for a moment, for the tests of the page.
-web/tests/exported/expected.json: web/tests/make_models.py $(wildcard cnn_mnist/*.py) $(VENV)/installed
+web/tests/exported/expected.json: web/tests/make_models.py $(wildcard cnn_mnist/*.py cnn_mnist/*/*.py) $(VENV)/installed
 	@rm -rf $(@D)
 	@$(BIN)/python web/tests/make_models.py $(@D)

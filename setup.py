@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -19,8 +19,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=["cnn_mnist"],
-    package_data={"cnn_mnist": ["data/*"]},
+    packages=find_packages(include=["cnn_mnist", "cnn_mnist.*"]),
+    package_data={"cnn_mnist.data": ["mnist/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.15,<2.22",
@@ -47,6 +47,10 @@ setup(
             "pyyaml>=6",
         ],
         "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
-        "lint": ["ruff==0.17.*", "mypy>=2.4,<3"],  # a formatter's every release formats anew
+        "lint": [
+            "ruff==0.17.*",
+            "mypy>=2.4,<3",
+            "import-linter>=2.1",
+        ],  # a formatter's every release formats anew
     },
 )

@@ -4,10 +4,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist import dataset, sessions
-from cnn_mnist.input_fns import train_input_fn
-from cnn_mnist.model import cnn_model_fn
+from cnn_mnist.data import dataset
+from cnn_mnist.data.input_fns import train_input_fn
+from cnn_mnist.models.model_fn import cnn_model_fn
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import sessions
 
 
 def training_step(recipe: Recipe) -> tuple[Any, Any]:

@@ -14,8 +14,8 @@ import os
 from rich.console import Console
 from rich.table import Table
 
-from cnn_mnist import console
 from cnn_mnist.recipes import PRECISIONS, RECIPES, Recipe
+from cnn_mnist.utils import console
 
 WARM_UP_STEPS = 20
 TRACED_STEPS = 30

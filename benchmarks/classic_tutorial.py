@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import dataset, estimator
+from cnn_mnist import estimator
+from cnn_mnist.data import dataset
 
 warnings.filterwarnings("ignore", message=".*tf.layers.*")  # that they are old is why they are here
 

@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from cnn_mnist import dataset
+from cnn_mnist.data import dataset
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001
@@ -60,11 +60,13 @@ class Bursts:
 
 def cnn_mnist_program(precision: str, model_dir: str) -> None:
     """This package: `training.train` as the program calls it."""
-    from cnn_mnist import console
+    from cnn_mnist.utils import console
 
     screen = console.start_tensorflow()
-    from cnn_mnist import estimator, record, training
+    from cnn_mnist import estimator
+    from cnn_mnist.checkpoints import record
     from cnn_mnist.recipes import Recipe
+    from cnn_mnist.training import run
 
     bursts = Bursts()
 
@@ -77,13 +79,13 @@ def cnn_mnist_program(precision: str, model_dir: str) -> None:
 
     recipe = Recipe(steps=ENDLESS, precision=precision, eval_every_steps=0)
     data = dataset.load()
-    classifier = training.build_estimator(recipe, model_dir, save_checkpoints_steps=1000)
-    training.train(classifier, record.of(recipe, data), data, screen, 50, [BurstHook()])
+    classifier = run.build_estimator(recipe, model_dir, save_checkpoints_steps=1000)
+    run.train(classifier, record.of(recipe, data), data, screen, 50, [BurstHook()])
 
 
 def bare_loop(precision: str, model_dir: str) -> None:
     """The graph of this package's training step, in a plain loop: no Estimator, no hooks."""
-    from cnn_mnist import console
+    from cnn_mnist.utils import console
 
     console.start_tensorflow()
     from benchmarks.bare import training_step
@@ -182,12 +184,12 @@ def torch_eager(precision: str, model_dir: str) -> None:
 
 def matrix_product(precision: str, model_dir: str) -> None:
     """TensorFlow: the product of two square matrices, which stay in variables."""
-    from cnn_mnist import console
+    from cnn_mnist.utils import console
 
     console.start_tensorflow()
     import tensorflow as tf
 
-    from cnn_mnist import sessions
+    from cnn_mnist.utils import sessions
 
     with tf.Graph().as_default():
         shape = [PRODUCT_SIDE, PRODUCT_SIDE]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist import console, exits
-from cnn_mnist.images import find_images, read_image
-from cnn_mnist.predict import answers, as_table
+from cnn_mnist.inference.images import find_images, read_image
+from cnn_mnist.inference.predict import answers, as_table
+from cnn_mnist.utils import console, exits
 
 DIGITS = Path(__file__).resolve().parent.parent / "tests" / "digits"
 AT_LEAST = 18
@@ -30,7 +30,7 @@ def _read() -> int:
     parser.add_argument("--model_dir", default="model_dir")
     options = parser.parse_args()
     console.start_tensorflow()
-    from cnn_mnist.predictor import Predictor
+    from cnn_mnist.inference.predictor import Predictor
 
     paths = find_images([DIGITS])
     with Predictor(options.model_dir) as predictor:

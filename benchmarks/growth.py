@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import machine, processes, table
-from cnn_mnist import dataset
+from cnn_mnist.data import dataset
 from cnn_mnist.recipes import Recipe
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024)

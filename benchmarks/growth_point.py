@@ -11,8 +11,10 @@ import statistics
 import time
 from typing import Any
 
-from cnn_mnist import console, dataset, record
+from cnn_mnist.checkpoints import record
+from cnn_mnist.data import dataset
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import console
 
 FIRST_STEPS = 3  # while TensorFlow still allocates; not counted
 CLASS_NAMES = list("0123456789")
@@ -37,11 +39,11 @@ def train(options: argparse.Namespace) -> tuple[float, float]:
     data = dataset.load(options.data_dir, recipe.validation_size)
     what = record.of(recipe, data)
     screen = console.start_tensorflow()
-    from cnn_mnist import training
+    from cnn_mnist.training import run
 
     ends: list[float] = []
-    classifier = training.build_estimator(recipe, options.model_dir)
-    training.train(classifier, what, data, screen, 50, [clock(ends)])
+    classifier = run.build_estimator(recipe, options.model_dir)
+    run.train(classifier, what, data, screen, 50, [clock(ends)])
     counted = ends[min(FIRST_STEPS, len(ends) - 2) :]
     steps = [end - start for start, end in zip(counted, counted[1:], strict=False)]
     return statistics.median(steps), ends[0]
@@ -51,11 +53,12 @@ def evaluate(options: argparse.Namespace) -> tuple[float, float]:
     """Scores all test images; returns the seconds of that and when it began."""
     data = dataset.load(options.data_dir, validation_size=0)
     console.start_tensorflow()
-    from cnn_mnist import evaluation, training
+    from cnn_mnist.evaluation import scoring
+    from cnn_mnist.training import run
 
-    classifier = training.build_estimator(Recipe(), options.model_dir)
+    classifier = run.build_estimator(Recipe(), options.model_dir)
     start = time.monotonic()
-    evaluation.evaluate(classifier, data.test, CLASS_NAMES)
+    scoring.evaluate(classifier, data.test, CLASS_NAMES)
     return time.monotonic() - start, start
 
 

@@ -15,11 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from cnn_mnist import dataset, record, training
-from cnn_mnist.input_fns import train_input_fn
-from cnn_mnist.metrics import Tally
-from cnn_mnist.predictor import Predictor
+from cnn_mnist.checkpoints import record
+from cnn_mnist.data import dataset
+from cnn_mnist.data.input_fns import train_input_fn
+from cnn_mnist.evaluation.metrics import Tally
+from cnn_mnist.inference.predictor import Predictor
 from cnn_mnist.recipes import PRECISIONS, Recipe
+from cnn_mnist.training import run
 
 CLASS_NAMES = list("0123456789")
 ONE_IMAGE_CALLS = 200  # a run's
@@ -34,7 +36,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 def one_step(recipe: Recipe, model_dir: str, data: dataset.Dataset) -> None:
     """Leaves a checkpoint of step 1 in a folder."""
-    classifier = training.build_estimator(recipe, model_dir)
+    classifier = run.build_estimator(recipe, model_dir)
     classifier.train(train_input_fn(data.train, recipe.batch_size, recipe.seed), max_steps=1)
 
 

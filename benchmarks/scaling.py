@@ -323,7 +323,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from cnn_mnist import console
+    from cnn_mnist.utils import console
 
     console.start_tensorflow()
     from benchmarks import scaling_sizes

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, processes
-from cnn_mnist import console
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import console
 
 STEPS, FEW_STEPS = 400, 100  # of a run; the difference of two runs has no start and no end
 MEASURED = processes.ROOT / "benchmarks/scaling.json"
@@ -95,7 +95,7 @@ def server(parameters: int) -> dict[int, float]:
 def _server_step(parameters: int, workers: int) -> float:
     import tensorflow as tf
 
-    from cnn_mnist import sessions
+    from cnn_mnist.utils import sessions
 
     config = sessions.config()
     config.inter_op_parallelism_threads = 0  # as `distributed.start_server` has it

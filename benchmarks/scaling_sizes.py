@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import flops
-from cnn_mnist.dataset import Split
-from cnn_mnist.networks import NETWORKS
+from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.cluster.trainers import Trainer
+from cnn_mnist.data.dataset import Split
+from cnn_mnist.models.networks import NETWORKS
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.tf_config import Cluster
-from cnn_mnist.trainers import Trainer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Predictor": "predictor",
+    "Predictor": "inference.predictor",
     "Recipe": "recipes",
-    "cnn_model_fn": "model",
-    "load": "dataset",
+    "cnn_model_fn": "models.model_fn",
+    "load": "data.dataset",
 }
 
 __all__ = ["Predictor", "Recipe", "__version__", "cnn_model_fn", "load"]

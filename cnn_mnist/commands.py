@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cnn_mnist import console, dataset, files, lock, record
+from cnn_mnist.checkpoints import lock, record
+from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.data import dataset
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.tf_config import Cluster
+from cnn_mnist.utils import console, files
 
 if TYPE_CHECKING:  # it loads TensorFlow
-    from cnn_mnist.distributed import Settings
+    from cnn_mnist.cluster.distributed import Settings
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,9 @@ def train(recipe: Recipe, options: Options) -> int:
     data = _load(recipe, options)
     code = _train(recipe, options, data)
     if code == 0 and (options.cluster is None or options.cluster.role == "chief"):
-        from cnn_mnist import checkpoints
+        from cnn_mnist.checkpoints import restore
 
-        _print_places(checkpoints.newest(recipe, options.model_dir), options)
+        _print_places(restore.newest(recipe, options.model_dir), options)
     return code
 
 
@@ -83,7 +85,7 @@ def evaluate(recipe: Recipe, options: Options) -> int:
 def summary(recipe: Recipe, options: Options) -> int:
     """Prints the layers of the recipe's network."""
     console.start_tensorflow()
-    from cnn_mnist import summary
+    from cnn_mnist.models import summary
 
     Console().print(summary.table(recipe))
     return 0
@@ -93,7 +95,7 @@ def show_data(recipe: Recipe, options: Options) -> int:
     """Draws examples of each class and the distribution of the labels."""
     data = _load(recipe, options)
     console.start_tensorflow()
-    from cnn_mnist import report
+    from cnn_mnist.evaluation import report
 
     folder = Path(options.model_dir) / "data"
     pictures = report.write_data_figures(data, options.class_names, folder)
@@ -105,7 +107,7 @@ def show_data(recipe: Recipe, options: Options) -> int:
 
 def predict(recipe: Recipe, options: Options) -> int:
     """Reads the digits in image files."""
-    from cnn_mnist import predict
+    from cnn_mnist.inference import predict
 
     return predict.run(recipe, options.model_dir, options.images, options.output)
 
@@ -134,21 +136,23 @@ MODES: dict[str, Callable[[Recipe, Options], int]] = {
 def _export_saved_model(recipe: Recipe, options: Options) -> None:
     data = _load(recipe, options)
     console.start_tensorflow()
-    from cnn_mnist import export
+    from cnn_mnist.exports import saved_model
 
-    export.saved_model(recipe, options.model_dir, options.export_dir, data.test.images[:10])
+    saved_model.saved_model(recipe, options.model_dir, options.export_dir, data.test.images[:10])
     folder, cli = shlex.quote(options.export_dir), console.command("saved_model_cli")
     print(f"exported      {folder}")
-    print(f"its inputs    {cli} show --dir {folder} --tag_set serve --signature_def {export.RAW}")
     print(
-        f"ten digits    {cli} run --dir {folder} --tag_set serve --signature_def {export.RAW} "
-        f"--inputs images={folder}/assets.extra/{export.EXAMPLES}"
+        f"its inputs    {cli} show --dir {folder} --tag_set serve --signature_def {saved_model.RAW}"
+    )
+    print(
+        f"ten digits    {cli} run --dir {folder} --tag_set serve --signature_def {saved_model.RAW} "
+        f"--inputs images={folder}/assets.extra/{saved_model.EXAMPLES}"
     )
 
 
 def _export_tfjs(recipe: Recipe, options: Options) -> None:
     console.start_tensorflow()
-    from cnn_mnist import tfjs
+    from cnn_mnist.exports import tfjs
 
     tfjs.layers_model(recipe, options.model_dir, options.export_dir, options.class_names)
     print(f"exported      {shlex.quote(options.export_dir)}")
@@ -174,10 +178,10 @@ def _train(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
 def _train_and_save(
     what: record.Record, options: Options, data: dataset.Dataset, screen: Console
 ) -> int:
-    from cnn_mnist import checkpoints
+    from cnn_mnist.checkpoints import restore
 
     recipe, model_dir = what.recipe, options.model_dir
-    first_step = checkpoints.resume(recipe, model_dir)
+    first_step = restore.resume(recipe, model_dir)
     if first_step and record.read(model_dir) is None:
         place = Path(model_dir) / record.FILE
         log.warning("%s is missing: taking the checkpoint for one of this very command", place)
@@ -185,7 +189,7 @@ def _train_and_save(
     if first_step >= recipe.steps:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
         if options.cluster:
-            from cnn_mnist import roles
+            from cnn_mnist.cluster import roles
 
             roles.dismiss(options.cluster, screen, _settings(options))
         return 0
@@ -194,7 +198,7 @@ def _train_and_save(
     start = time.monotonic()
     received = _run(what, options, data, screen)
     seconds = time.monotonic() - start
-    last_step = checkpoints.step_of(checkpoints.newest(recipe, model_dir))
+    last_step = restore.step_of(restore.newest(recipe, model_dir))
     if received is not None:
         print(f"{received.name}: saved at step {last_step:,}; the same command resumes there")
         return 128 + received
@@ -208,16 +212,16 @@ def _run(
 ) -> signal.Signals | None:
     """Trains, alone or with others; returns the signal that ended it, or None."""
     if options.cluster:
-        from cnn_mnist import roles
+        from cnn_mnist.cluster import roles
 
         with console.quiet_cluster():
             return roles.lead(options.cluster, what, data, screen, _settings(options))
-    from cnn_mnist import training
+    from cnn_mnist.training import run
 
     recipe, steps = what.recipe, options.save_checkpoints_steps
-    devices = training.replica_devices(options.strategy, recipe, options.steps_per_call)
-    classifier = training.build_estimator(recipe, options.model_dir, steps, devices)
-    return training.train(
+    devices = run.replica_devices(options.strategy, recipe, options.steps_per_call)
+    classifier = run.build_estimator(recipe, options.model_dir, steps, devices)
+    return run.train(
         classifier,
         what,
         data,
@@ -230,7 +234,7 @@ def _run(
 def _serve(cluster: Cluster, options: Options) -> int:
     """Holds the weights of a training, without images of its own."""
     screen = console.start_tensorflow()
-    from cnn_mnist import roles
+    from cnn_mnist.cluster import roles
 
     with console.quiet_cluster():
         return roles.serve(cluster, _settings(options), screen)
@@ -241,7 +245,7 @@ def _help_training(
 ) -> int:
     """Takes a role beside the chief's, until nothing is left to train."""
     screen = console.start_tensorflow()
-    from cnn_mnist import roles
+    from cnn_mnist.cluster import roles
 
     settings = _settings(options)
     if cluster.role == "worker":
@@ -252,22 +256,25 @@ def _help_training(
 
 
 def _settings(options: Options) -> "Settings":
-    from cnn_mnist.distributed import Settings
+    from cnn_mnist.cluster.distributed import Settings
 
     return Settings(**{f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)})
 
 
 def _report(recipe: Recipe, options: Options, data: dataset.Dataset) -> int:
-    from cnn_mnist import checkpoints, curves, evaluation, report, training
+    from cnn_mnist.checkpoints import restore
+    from cnn_mnist.evaluation import report, scoring
+    from cnn_mnist.training import run
+    from cnn_mnist.utils import curves
 
-    checkpoint = checkpoints.newest(recipe, options.model_dir)
+    checkpoint = restore.newest(recipe, options.model_dir)
     folder = Path(options.model_dir) / "report"
     protected = _write_protected(Path(options.model_dir))
     # The Estimator always writes a curve: where it cannot, into a folder that is deleted again.
     scratch = tempfile.TemporaryDirectory() if protected else None
     with scratch or contextlib.nullcontext(options.model_dir) as place:
-        classifier = training.build_estimator(recipe, place)
-        scores, step = evaluation.evaluate(classifier, data.test, options.class_names, checkpoint)
+        classifier = run.build_estimator(recipe, place)
+        scores, step = scoring.evaluate(classifier, data.test, options.class_names, checkpoint)
     Console().print(report.table(scores))
     print(
         f"test accuracy {scores.accuracy:.4f}, loss {scores.loss:.4f} "

@@ -13,12 +13,13 @@ from typing import Any
 
 from absl import flags
 
-from cnn_mnist import arguments, exits, listening, tf_config, usage
-from cnn_mnist.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
-from cnn_mnist.events import quiet_threads
+from cnn_mnist.cluster import listening, tf_config
 from cnn_mnist.recipes import AUGMENTS, AUTO, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
-from cnn_mnist.signals import end_program
-from cnn_mnist.usage import UsageError
+from cnn_mnist.utils import arguments, exits, usage
+from cnn_mnist.utils.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
+from cnn_mnist.utils.events import quiet_threads
+from cnn_mnist.utils.signals import end_program
+from cnn_mnist.utils.usage import UsageError
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
@@ -222,21 +223,21 @@ def chosen_recipe() -> Recipe:
     """The recipe that the flags name, with the fields that they replace."""
     recipe = RECIPES[FLAGS.recipe or DEFAULT_RECIPE]
     if FLAGS.recipe is None and FLAGS.mode not in TRAINING_MODES:
-        from cnn_mnist import record
+        from cnn_mnist.checkpoints import record
 
         there = record.read(FLAGS.model_dir)
         recipe = there.recipe if there else recipe
     given = {name: value for name, value in values_of(Recipe).items() if value is not None}
     recipe = dataclasses.replace(recipe, **given)
     if recipe.precision == AUTO:
-        from cnn_mnist import record
+        from cnn_mnist.checkpoints import record
 
         recipe = record.resolved(recipe, FLAGS.model_dir)
     if recipe.network not in KNOWN_NETWORKS:
-        from cnn_mnist import console
+        from cnn_mnist.utils import console
 
         console.start_tensorflow()
-        from cnn_mnist import networks
+        from cnn_mnist.models import networks
 
         networks.named(recipe.network)
     return recipe

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from cnn_mnist import processor
-from cnn_mnist.errors import InputError
+from cnn_mnist.utils import processor
+from cnn_mnist.utils.errors import InputError
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 SCHEDULES = ("constant", "cosine", "one_cycle")

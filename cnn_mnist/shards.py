@@ -32,12 +32,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from cnn_mnist import console, dataset, exits, files, shard_list, tfrecord, usage
-from cnn_mnist.dataset import DatasetError
-from cnn_mnist.shard_list import Shard
-from cnn_mnist.signals import end_program
-from cnn_mnist.sources import Split, shown
-from cnn_mnist.usage import UsageError
+from cnn_mnist.data import dataset, shard_list, tfrecord
+from cnn_mnist.data.dataset import DatasetError
+from cnn_mnist.data.shard_list import Shard
+from cnn_mnist.data.sources import Split, shown
+from cnn_mnist.utils import console, exits, files, usage
+from cnn_mnist.utils.signals import end_program
+from cnn_mnist.utils.usage import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,12 +14,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_mnist import console
-from cnn_mnist.curves import EVENT_FILES
-from cnn_mnist.errors import RunError
-from cnn_mnist.exits import code_of
-from cnn_mnist.signals import end_program
-from cnn_mnist.usage import Parser, UsageError, shown
+from cnn_mnist.utils import console
+from cnn_mnist.utils.curves import EVENT_FILES
+from cnn_mnist.utils.errors import RunError
+from cnn_mnist.utils.exits import code_of
+from cnn_mnist.utils.signals import end_program
+from cnn_mnist.utils.usage import Parser, UsageError, shown
 
 PORTS = range(2**16)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnn_mnist import cluster
+from cnn_mnist.cluster import launcher
 from stress.driver import MODEL_DIR
 from stress.program import (
     GLANCE,
@@ -123,7 +123,7 @@ class Training:
         """
         self.kind = kind
         self._drivers, self._folder = drivers, folder
-        self._configs = cluster.tf_configs(cluster.free_addresses(len(drivers)), WORKERS, 1, True)
+        self._configs = launcher.tf_configs(launcher.free_addresses(len(drivers)), WORKERS, 1, True)
         self._flags = [
             *("--recipe=tfjs", "--batch_size=18", "--learning_rate=0.01", "--seed=3"),
             *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),
@@ -190,7 +190,8 @@ class Training:
 
     def result(self) -> Result:
         """What it left."""
-        from cnn_mnist import curves, saver
+        from cnn_mnist.checkpoints import saver
+        from cnn_mnist.utils import curves
 
         model_dir = self._folder / MODEL_DIR
         curve = curves.read_curves(model_dir).train_loss
@@ -203,7 +204,8 @@ class Training:
         Args:
           whole: what a training left that nothing disturbed; None where it may differ.
         """
-        from cnn_mnist import curves, saver
+        from cnn_mnist.checkpoints import saver
+        from cnn_mnist.utils import curves
 
         model_dir, steps = self._folder / MODEL_DIR, self.kind.steps
         if saver.steps(model_dir)[-1:] != [steps]:
@@ -318,7 +320,7 @@ class Training:
 @contextlib.contextmanager
 def _drivers() -> Iterator[dict[str, Driver]]:
     """A driver for each process of a cluster."""
-    names = cluster.tf_configs([""] * (3 + WORKERS), WORKERS, 1, True)
+    names = launcher.tf_configs([""] * (3 + WORKERS), WORKERS, 1, True)
     with contextlib.ExitStack() as stack:
         drivers = {name: Driver() for name in names}
         for driver in drivers.values():

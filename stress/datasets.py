@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist import dataset
+from cnn_mnist.data import dataset
 from stress.dataset_files import KEYS, VALIDATION_SIZE, Arrays, digest
 from stress.guard import Guard, Outcome
 from stress.hostile_datasets import Case, Makers
@@ -18,7 +18,7 @@ SLACK = 64 << 20  # bytes of memory beyond the data themselves, which take less 
 
 
 def idx(count: int, seed: int, folder: Path) -> Tally:
-    """Reads `count` damaged data sets; `cnn_mnist.dataset.load` must refuse them or be right."""
+    """Reads `count` damaged data sets; `dataset.load` must refuse them or be right."""
     rng = random.Random(seed)
     base = small_arrays()
     makers = Makers(rng, base)

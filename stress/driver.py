@@ -129,7 +129,9 @@ class Saves:
 def _watch(plan: Plan) -> None:
     import tensorflow as tf
 
-    from cnn_mnist import estimator, input_fns, saver
+    from cnn_mnist import estimator
+    from cnn_mnist.checkpoints import saver
+    from cnn_mnist.data import input_fns
 
     log = Log(plan.log)
     saves = Saves(plan, log)
@@ -205,10 +207,10 @@ def _run(plan: Plan) -> int:
 
 def _load() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from cnn_mnist import console
+    from cnn_mnist.utils import console
 
     console.show_log_lines(console.stderr_console())  # before TensorFlow adds a handler of its own
-    from cnn_mnist import checkpoints, commands, evaluation, report, training  # noqa: F401
+    from cnn_mnist.training import run  # noqa: F401
 
 
 def main() -> int:

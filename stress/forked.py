@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from cnn_mnist import console, dataset
+from cnn_mnist.data import dataset
+from cnn_mnist.utils import console
 from stress.tally import Tally
 
 WORKERS = 2
@@ -213,7 +214,7 @@ def small_data(folder: Path) -> str:
 
 def variables(prefix: str | Path) -> str:
     """The sha256 of all variables of a checkpoint: names, types, shapes, bits."""
-    from cnn_mnist import saver
+    from cnn_mnist.checkpoints import saver
 
     content = hashlib.sha256()
     for name, value in sorted(saver.read(prefix).items()):

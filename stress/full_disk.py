@@ -226,7 +226,7 @@ def _is_clear(ended: Ended) -> bool:
 
 def _state(model_dir: Path) -> dict:
     """What counts in a folder: bits of the variables, scores, curves, nothing half-written."""
-    from cnn_mnist import curves
+    from cnn_mnist.utils import curves
 
     names = [path.with_suffix("") for path in sorted(model_dir.rglob("model.ckpt-*.index"))]
     notes = ("recipe.json", "best/recipe.json", "best/score.json", "report/report.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.images import ImageError, read_image
+from cnn_mnist.inference.images import ImageError, read_image
 from stress.guard import Guard, Outcome
 from stress.hostile_pictures import Case, Makers
 from stress.tally import Tally
@@ -17,7 +17,7 @@ MOST_MEMORY = 1 << 30  # bytes: 64 million pixels of 4 bytes, their coefficients
 
 
 def images(count: int, seed: int, folder: Path) -> Tally:
-    """Reads `count` damaged pictures; `cnn_mnist.images.read_image` must refuse or be right."""
+    """Reads `count` damaged pictures; `images.read_image` must refuse or be right."""
     makers = Makers(random.Random(seed), folder, read)
     tally = Tally()
     with Guard(read, ImageError) as guard:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist import checkpoints, estimator, model, saver, training
+from cnn_mnist import estimator
+from cnn_mnist.checkpoints import restore, saver
+from cnn_mnist.models import model_fn
+from cnn_mnist.training import run
 from stress import forked
 from stress.forked import Ended
 from stress.tally import Tally
@@ -60,7 +63,7 @@ class Poison:
     def put(self) -> None:
         """Puts it into the program; to be called in the process of the run, before it."""
         self.named.unlink(missing_ok=True)
-        real_optimizer = model.optimizer
+        real_optimizer = model_fn.optimizer
         poisoned: list[_Poisoned] = []
 
         def optimizer(recipe: Any, learning_rate: Any) -> _Poisoned:
@@ -68,10 +71,10 @@ class Poison:
             return poisoned[-1]
 
         if self.kind != "variable":
-            model.optimizer = optimizer
+            model_fn.optimizer = optimizer
         if self.kind == "gradient":
             return
-        real = model.cnn_model_fn
+        real = model_fn.cnn_model_fn
 
         def cnn_model_fn(
             features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
@@ -85,7 +88,7 @@ class Poison:
             self.named.write_text("the loss")
             return spec._replace(loss=loss)
 
-        training.cnn_model_fn = cnn_model_fn
+        run.cnn_model_fn = cnn_model_fn
 
 
 class _Injector(estimator.SessionRunHook):
@@ -211,10 +214,10 @@ def _troubles(ended: Ended, step: int | None, named: str, model_dir: Path) -> li
 
 def _left(model_dir: Path) -> dict[str, Any]:
     """The step of the newest checkpoint, and what is not finite in any."""
-    newest = checkpoints.newest_whole(str(model_dir))
+    newest = restore.newest_whole(str(model_dir))
     bad = []
     for path in sorted(model_dir.rglob("model.ckpt-*.index")):
         for name, value in saver.read(path.with_suffix("")).items():
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 bad.append(f"{name} of {path}")
-    return {"newest": checkpoints.step_of(newest) if newest else None, "not finite": bad}
+    return {"newest": restore.step_of(newest) if newest else None, "not finite": bad}

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from cnn_mnist import console, dataset
+from cnn_mnist.data import dataset
+from cnn_mnist.utils import console
 from stress.driver import MODEL_DIR, Plan
 from stress.tally import Tally
 

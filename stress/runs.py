@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cnn_mnist.checkpoints.record import FILE
 from cnn_mnist.recipes import PRECISIONS, RECIPES
-from cnn_mnist.record import FILE
 from stress.driver import MODEL_DIR, START, Point
 from stress.program import (
     BEGUN,

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist import checkpoints, record, saver, validation
-from cnn_mnist.errors import InputError
+from cnn_mnist.checkpoints import record, restore, saver
+from cnn_mnist.training import validation
+from cnn_mnist.utils.errors import InputError
 from stress import forked
 from stress.tally import Tally
 
@@ -136,10 +137,10 @@ class _Original:
         return [f"another recipe is taken for what was trained: {there}"]
 
     def _newest(self, folder: Path) -> int:
-        return checkpoints.step_of(checkpoints.newest(self._record.recipe, str(folder)))
+        return restore.step_of(restore.newest(self._record.recipe, str(folder)))
 
     def _resume(self, folder: Path) -> int:
-        step = checkpoints.resume(self._record.recipe, str(folder))
+        step = restore.resume(self._record.recipe, str(folder))
         import tensorflow as tf
 
         chosen = tf.train.latest_checkpoint(str(folder))  # by the Estimator

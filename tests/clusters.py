@@ -8,7 +8,7 @@ from pathlib import Path
 
 import programs
 
-from cnn_mnist import cluster
+from cnn_mnist.cluster import launcher
 
 IMAGES, SEED = 130, 3
 # A batch that 4 does not divide, and that does not divide the images.
@@ -88,8 +88,8 @@ def train(folder, arguments, workers, servers=1, evaluator=False):
 
     As `cnn_mnist.cluster` starts it, but for the processes, which need not load TensorFlow.
     """
-    addresses = cluster.free_addresses(1 + workers + servers + evaluator)
-    configs = cluster.tf_configs(addresses, workers, servers, evaluator)
+    addresses = launcher.free_addresses(1 + workers + servers + evaluator)
+    configs = launcher.tf_configs(addresses, workers, servers, evaluator)
     printed = {}
     with contextlib.ExitStack() as stack:
         processes = {

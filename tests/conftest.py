@@ -11,7 +11,7 @@ import programs
 import pytest
 from programs import ROOT
 
-from cnn_mnist import dataset
+from cnn_mnist.data import dataset
 
 __all__ = ["ROOT"]
 

@@ -5,17 +5,17 @@ The package is loaded, too, but for `cnn_mnist.main`: each program loads that as
 
 import importlib
 
-from cnn_mnist import console
+from cnn_mnist.utils import console
 
 # As the program does before it loads TensorFlow.
 console.tame_environment()
 console.show_log_lines(console.stderr_console())
 MODULES = (
-    *("cnn_mnist.commands", "cnn_mnist.curves", "cnn_mnist.estimator", "cnn_mnist.evaluation"),
-    *("cnn_mnist.evaluator", "cnn_mnist.export", "cnn_mnist.figures", "cnn_mnist.page"),
-    *("cnn_mnist.parameter_server", "cnn_mnist.predict", "cnn_mnist.report", "cnn_mnist.roles"),
-    *("cnn_mnist.shards", "cnn_mnist.synchronous", "cnn_mnist.asynchronous", "cnn_mnist.tfjs"),
-    *("cnn_mnist.trainers", "cnn_mnist.training", "cnn_mnist.validation"),
+    *("cnn_mnist.commands", "cnn_mnist.estimator"),
+    *("cnn_mnist.cluster.roles", "cnn_mnist.cluster.synchronous", "cnn_mnist.cluster.asynchronous"),
+    *("cnn_mnist.evaluation.report", "cnn_mnist.evaluation.scoring", "cnn_mnist.shards"),
+    *("cnn_mnist.exports.saved_model", "cnn_mnist.exports.tfjs", "cnn_mnist.inference.predict"),
+    *("cnn_mnist.inference.predictor", "cnn_mnist.training.run", "cnn_mnist.utils.curves"),
     "tensorboard.backend.event_processing.event_file_loader",
 )
 with console.quiet_start():

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from cnn_mnist.dataset import DatasetError
+from cnn_mnist.data.dataset import DatasetError
 
 TRAIN_X, TRAIN_Y = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_X, TEST_Y = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

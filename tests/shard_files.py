@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 
-from cnn_mnist import shard_list, tfrecord
-from cnn_mnist.shard_list import Shard
-from cnn_mnist.sharded import ShardedSplit
+from cnn_mnist.data import shard_list, tfrecord
+from cnn_mnist.data.shard_list import Shard
+from cnn_mnist.data.sharded import ShardedSplit
 
 COUNTS = (3, 17, 1, 40, 8, 22, 5)  # 96 images
 TEST_COUNTS = (2, 4)

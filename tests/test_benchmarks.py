@@ -29,7 +29,7 @@ from benchmarks import (
 from benchmarks.growth import Point
 from benchmarks.scaling_plan import Measured
 from benchmarks.table import Row, Target
-from cnn_mnist import dataset
+from cnn_mnist.data import dataset
 from cnn_mnist.recipes import RECIPES, Recipe
 
 CPUINFO = """\

@@ -19,7 +19,7 @@ from deployments import (
     of_kind,
 )
 
-from cnn_mnist import tf_config
+from cnn_mnist.cluster import tf_config
 from conftest import ROOT
 
 PORT = 2222

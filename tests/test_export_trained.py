@@ -7,8 +7,9 @@ import shutil
 import pytest
 from rich.console import Console
 
-from cnn_mnist import record, training
+from cnn_mnist.checkpoints import record
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.training import run
 from conftest import ROOT
 
 
@@ -28,8 +29,8 @@ def test_the_models_follow_the_model_dir(export_trained, small, tmp_path, capsys
     recipe = Recipe(network="tfjs", batch_size=10, steps=2, eval_every_steps=0)
     note = record.of(recipe, small)
     record.write(note, trained)
-    training.train(
-        training.build_estimator(recipe, str(trained)), note, small, Console(file=io.StringIO()), 0
+    run.train(
+        run.build_estimator(recipe, str(trained)), note, small, Console(file=io.StringIO()), 0
     )
 
     export_trained.main(model_dir, models)

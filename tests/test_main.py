@@ -11,7 +11,8 @@ import numpy as np
 import programs
 import pytest
 
-from cnn_mnist import commands, main, recipes, saver
+from cnn_mnist import commands, main, recipes
+from cnn_mnist.checkpoints import saver
 
 
 def files_below(folder):

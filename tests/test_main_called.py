@@ -9,7 +9,9 @@ import sys
 import pytest
 from absl import flags
 
-from cnn_mnist import commands, hooks, main, networks
+from cnn_mnist import commands, main
+from cnn_mnist.models import networks
+from cnn_mnist.training import hooks
 from conftest import ROOT
 
 CLUSTER = {

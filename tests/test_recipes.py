@@ -95,6 +95,6 @@ def test_a_recipe_is_the_same_on_every_machine():
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():
-    code = "import sys, cnn_mnist, cnn_mnist.recipes, cnn_mnist.dataset, cnn_mnist.main; "
+    code = "import sys, cnn_mnist, cnn_mnist.recipes, cnn_mnist.data.dataset, cnn_mnist.main; "
     code += "print([m for m in ('tensorflow', 'tensorflow_estimator') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

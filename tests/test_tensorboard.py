@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import tensorboard
-from cnn_mnist.errors import RunError
-from cnn_mnist.usage import UsageError
+from cnn_mnist.utils.errors import RunError
+from cnn_mnist.utils.usage import UsageError
 from conftest import ROOT, listening
 
 

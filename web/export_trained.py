@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cnn_mnist import console
+from cnn_mnist.utils import console
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "web" / "public" / "models"
@@ -44,8 +44,9 @@ def export(folder: Path, target: Path) -> None:
     """Exports one network; one that cannot be is told, and left out."""
     # Not before it is needed: this loads TensorFlow.
     console.start_tensorflow()
-    from cnn_mnist import record, tfjs
-    from cnn_mnist.errors import InputError
+    from cnn_mnist.checkpoints import record
+    from cnn_mnist.exports import tfjs
+    from cnn_mnist.utils.errors import InputError
 
     shutil.rmtree(target, ignore_errors=True)
     try:

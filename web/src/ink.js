@@ -1,6 +1,6 @@
 /**
  * From the ink of a drawing to an image as MNIST has them: pure functions, the rule of
- * `cnn_mnist/ink.py`.
+ * `cnn_mnist/inference/ink.py`.
  *
  * MNIST's digits were scaled, keeping their aspect ratio, into a box of 20x20 pixels, with grey
  * levels from anti-aliasing, and placed in 28x28 so that their centre of mass is at the centre.

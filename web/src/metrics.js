@@ -1,5 +1,5 @@
 /**
- * What a classifier got right and wrong, tallied chunk by chunk, as `cnn_mnist/metrics.py` does.
+ * What a classifier got right and wrong, tallied chunk by chunk, as `cnn_mnist/evaluation/metrics.py` does.
  *
  * In a confusion matrix the first axis is the true class, the second the predicted one.
  */

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cnn_mnist import console, dataset
+from cnn_mnist.data import dataset
+from cnn_mnist.utils import console
 
 STEPS = 20
 IMAGES = 100
@@ -25,8 +26,11 @@ NAMES = [str(digit) for digit in range(dataset.NUM_CLASSES)]
 def main(target: Path) -> None:
     """Makes all that the module's docstring names."""
     console.start_tensorflow()
-    from cnn_mnist import Predictor, record, tfjs, training
+    from cnn_mnist import Predictor
+    from cnn_mnist.checkpoints import record
+    from cnn_mnist.exports import tfjs
     from cnn_mnist.recipes import RECIPES
+    from cnn_mnist.training import run
 
     data = dataset.load(validation_size=0, train_size=2_000)
     images = data.test.images[:IMAGES]
@@ -41,8 +45,8 @@ def main(target: Path) -> None:
             precision="float32",  # as browsers compute
         )
         with tempfile.TemporaryDirectory() as model_dir:
-            classifier = training.build_estimator(short, model_dir)
-            training.train(classifier, record.of(short, data), data, Console(file=io.StringIO()), 0)
+            classifier = run.build_estimator(short, model_dir)
+            run.train(classifier, record.of(short, data), data, Console(file=io.StringIO()), 0)
             tfjs.layers_model(short, model_dir, str(target / name), NAMES)
             with Predictor(model_dir, short) as predictor:
                 _, probabilities = predictor.predict(images)

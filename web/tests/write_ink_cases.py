@@ -1,4 +1,4 @@
-"""Writes what `cnn_mnist/ink.py` makes of some drawings, for `ink.test.js`.
+"""Writes what `cnn_mnist/inference/ink.py` makes of some drawings, for `ink.test.js`.
 
 python web/tests/write_ink_cases.py
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from cnn_mnist import dataset, ink
+from cnn_mnist.data import dataset
+from cnn_mnist.inference import ink
 
 FIXTURE = Path(__file__).with_name("fixtures") / "ink.json"
 SEVEN = [(0.1, 0.1), (0.8, 0.1), (0.4, 0.9)]  # shares of the sheet's sides

@@ -1,0 +1,1 @@
+"""Whole checkpoints, the newest of them, one writer per folder, and `recipe.json`."""

@@ -1,0 +1,151 @@
+"""What is trained in a `model_dir`, as noted in its `recipe.json`.
+
+A run goes on where another stopped only if it would train the same: recipe, images and TensorFlow.
+Anything else would end with weights that no single run gives.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+from cnn_mnist.data import dataset
+from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.recipes import AUTO, BEFORE, CONSTANTS, Recipe
+from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.files import write_files
+
+FILE = "recipe.json"
+
+
+class RecordError(InputError):
+    """A `model_dir` of another run, or a note in it that cannot be read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Everything that decides the bits of a trained network.
+
+    Attributes:
+      recipe: the hyper-parameters.
+      data_sha256: of the training and validation images and labels; see `dataset.digest`.
+      tensorflow: its version; another one rounds otherwise.
+      constants: see `recipes.CONSTANTS`; a note that does not tell it is of number 1.
+    """
+
+    recipe: Recipe
+    data_sha256: str
+    tensorflow: str
+    constants: int = 1
+
+
+def of(recipe: Recipe, data: Dataset) -> Record:
+    """The record of a run that is about to begin."""
+    tensorflow = importlib.metadata.version("tensorflow")
+    return Record(recipe.resolved(), dataset.digest(data), tensorflow, CONSTANTS)
+
+
+def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
+    """The recipe with the precision of the run in `model_dir`, if it leaves that open.
+
+    Raises:
+      RecordError: the note there cannot be read.
+    """
+    if recipe.precision != AUTO:
+        return recipe
+    there = read(model_dir)
+    return recipe.resolved(there.recipe if there else None)
+
+
+def read(model_dir: str | Path) -> Record | None:
+    """What was trained in `model_dir`; None if nothing is noted there.
+
+    Raises:
+      RecordError: the note cannot be read.
+    """
+    path = Path(model_dir) / FILE
+    try:
+        fields = json.loads(path.read_bytes())
+        record = Record(**{**fields, "recipe": _recipe(fields["recipe"])})
+        if not isinstance(record.data_sha256, str) or not isinstance(record.tensorflow, str):
+            raise ValueError("data_sha256 and tensorflow are not both text")
+        if type(record.constants) is not int:
+            raise ValueError(f"constants is {record.constants!r}")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        raise RecordError(
+            f"--model_dir: {path} cannot be read: expected recipe, data_sha256 and tensorflow, "
+            f"found {reason:.200}; name another --model_dir, or delete the file if you are sure "
+            "what was trained there"
+        ) from None
+    return record
+
+
+def check(record: Record, model_dir: str) -> None:
+    """Checks that what is trained in `model_dir` is the same, but for a step budget that grew.
+
+    Where the learning rate follows a schedule over all steps, another budget is another run.
+
+    Raises:
+      RecordError: it is not; the message names every field that differs, or the note is damaged.
+    """
+    there = read(model_dir)
+    if there is None:
+        return
+    schedule = there.recipe.learning_rate_schedule
+    differing = []
+    for name, was, now in _pairs(there.recipe, record.recipe):
+        grown = name == "steps" and now > was
+        if now == was or (grown and schedule == "constant"):
+            continue
+        why = f" (it cannot grow, as the {schedule} schedule was laid over {was} steps)"
+        differing.append(f"--{name} is {was}, not {now}{why if grown else ''}")
+    if there.data_sha256 != record.data_sha256:
+        differing.append(
+            f"the sha256 of the --data_dir's images is {there.data_sha256:.12}..., "
+            f"not {record.data_sha256:.12}..."
+        )
+    if there.tensorflow != record.tensorflow:
+        differing.append(f"TensorFlow is {there.tensorflow}, not {record.tensorflow}")
+    if there.constants != record.constants:
+        differing.append(
+            f"the constants in its program are number {there.constants}, not {record.constants}, "
+            "so that another version of cnn_mnist trained it"
+        )
+    if differing:
+        raise RecordError(
+            f"--model_dir={model_dir}: holds another run: {'; '.join(differing)}. "
+            "Give what it was started with, or name another --model_dir"
+        )
+
+
+def write(record: Record, model_dir: str | Path) -> None:
+    """Notes in `model_dir` what is trained there.
+
+    Raises:
+      OSError: that cannot be written.
+    """
+    text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
+    write_files(model_dir, {FILE: text.encode()})
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe:
+    """The recipe with these fields; one that is missing has the value that it had before it came.
+
+    None may be of another type.
+    """
+    older = {f.name: f.metadata.get(BEFORE, f.default) for f in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{**older, **fields})
+    for field in dataclasses.fields(Recipe):
+        value = getattr(recipe, field.name)
+        allowed = (int, float) if field.type is float else (field.type,)
+        if type(value) not in allowed:
+            raise ValueError(f"{field.name} is {value!r}")
+    return recipe
+
+
+def _pairs(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
+    return [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one)]

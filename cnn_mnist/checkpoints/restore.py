@@ -1,0 +1,287 @@
+"""What is in a `model_dir`: the newest whole checkpoint, and whether its variables fit a recipe.
+
+What counts are the checkpoints' own files. The file `checkpoint`, which names the newest to
+TensorFlow's readers, is corrected where it disagrees with them.
+"""
+
+import dataclasses
+import logging
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.checkpoints import saver
+from cnn_mnist.checkpoints.saver import READ_ERRORS
+from cnn_mnist.models.averaging import variables_to_restore
+from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist.utils.errors import InputError, reason
+
+BEST = "best"  # the folder of the best checkpoint, below the model_dir
+
+PLACES = (BEST, "eval", "eval_validation", "report")  # where else a run writes
+
+# Files that a killed run leaves half-written: of `files.write_files`, and of TensorFlow's own.
+LEFTOVER = re.compile(r"\..+\.\d+\.part|\.probe|(graph\.pbtxt|checkpoint)\.tmp[0-9a-f]{32}")
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing, unreadable or of another network."""
+
+
+def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
+    """What to raise instead of one of `READ_ERRORS`."""
+    return CheckpointError(
+        f"--model_dir: {checkpoint} cannot be read: {reason(error)}; "
+        "name another folder or an older checkpoint in it"
+    )
+
+
+def newest(recipe: Recipe, model_dir: str) -> str:
+    """The prefix of the newest whole checkpoint in a folder, which fits the recipe.
+
+    Newer ones that are damaged are told in the log.
+
+    Raises:
+      CheckpointError: there is none, none is whole, or it is of another network.
+    """
+    checkpoint = newest_whole(model_dir)
+    if checkpoint is None:
+        there = _one_level_down(model_dir)
+        raise CheckpointError(
+            f"--model_dir={model_dir}: holds no checkpoint; {there or '--mode=train makes one'}"
+        )
+    check_fits(recipe, checkpoint)
+    return checkpoint
+
+
+def _one_level_down(model_dir: str) -> str:
+    """Names the folders in a folder that hold checkpoints, and how to ask for one; or ""."""
+    folder = Path(model_dir)
+    if not folder.is_dir():
+        return ""
+    found = [path for path in sorted(folder.iterdir()) if path.is_dir() and saver.steps(path)]
+    if not found:
+        return ""
+    *others, last = (shlex.quote(str(path)) for path in found)
+    text = f"{', '.join(others)} and {last} hold one" if others else f"{last} holds one"
+    make = [f"make eval RECIPE={path.name}" for path in found if path.name in RECIPES]
+    with_make = f", or {make[0]}" if make and folder == Path("model_dir") else ""
+    return f"{text}: --model_dir={shlex.quote(str(found[0]))}{with_make}"
+
+
+def newest_whole(model_dir: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder that can be read to its last byte.
+
+    Returns:
+      The prefix; None if there is no checkpoint at all.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none is whole.
+    """
+    candidates = _candidates(Path(model_dir))
+    damages = []
+    for checkpoint in candidates:
+        try:
+            require_whole(checkpoint)
+        except READ_ERRORS as error:
+            damages.append(f"{checkpoint} is damaged: {reason(error)}")
+            continue
+        for damage in damages:
+            log.warning("%s; it is passed over", damage)
+        return str(checkpoint)
+    if candidates:
+        raise CheckpointError(
+            f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read; "
+            f"{damages[0]}; bring back one that is whole, or name another --model_dir"
+        )
+    return None
+
+
+def resume(recipe: Recipe, model_dir: str) -> int:
+    """Makes a folder ready to train in: the Estimator will go on from its newest whole checkpoint.
+
+    Deletes what a killed run left half-written. To be called by the one trainer of the folder.
+
+    Returns:
+      The global step of that checkpoint; 0 if there is none.
+
+    Raises:
+      CheckpointError: there are checkpoints and none can be used.
+    """
+    folder = Path(model_dir)
+    checkpoint = newest_whole(model_dir)
+    if checkpoint is not None:
+        check_fits(recipe, checkpoint, training=True)
+    for place in (folder, *(folder / name for name in PLACES)):
+        if place.is_dir():
+            _delete_leftovers(place)
+    if checkpoint is None:
+        _require_untrained(folder)
+        return 0
+    if _named_by_state(folder) != checkpoint:
+        saver.write_state(folder, int(checkpoint.rpartition("-")[2]))
+    return step_of(checkpoint)
+
+
+def require_whole(checkpoint: str | Path) -> None:
+    """Checks that a checkpoint can be read to its last byte, and is of the step in its name.
+
+    Raises:
+      READ_ERRORS: it cannot, or is of another.
+    """
+    values = saver.read(checkpoint)
+    named = saver.FILE_NAME.fullmatch(f"{Path(checkpoint).name}{saver.INDEX}")
+    if named and "global_step" in values and values["global_step"].tolist() != int(named[1]):
+        raise ValueError(f"it is of step {values['global_step']}")
+
+
+def step_of(checkpoint: str) -> int:
+    """The global step that a checkpoint was saved at.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    try:
+        return int(tf.train.load_variable(checkpoint, "global_step"))
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+
+
+def saved_step(model_dir: str) -> int:
+    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    return step_of(checkpoint) if checkpoint else 0
+
+
+def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
+    """Checks the names and shapes of a checkpoint's variables.
+
+    Args:
+      training: whether it must hold the optimizer's variables too.
+
+    Raises:
+      CheckpointError: if it cannot be read, or is of another network.
+    """
+    try:
+        found = dict(tf.train.list_variables(checkpoint))
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+    for name, shape in variable_shapes(recipe, training=training).items():
+        if found.get(name) != shape:
+            has = f"of the shape {found[name]}" if name in found else "missing"
+            raise CheckpointError(
+                f"--model_dir: {checkpoint} is of another network: its variable "
+                f"{name} is {has}, expected {shape}; name another folder"
+            )
+
+
+def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
+    """Names and shapes of the variables that are read from a checkpoint of the recipe.
+
+    Args:
+      training: all of them, to go on with the training; otherwise those of the scored network.
+    """
+    return {name: v.shape.as_list() for name, v in _variables(recipe, training).items()}
+
+
+def scored_values(recipe: Recipe, checkpoint: str) -> dict[str, np.ndarray]:
+    """The scored network in a checkpoint that fits the recipe.
+
+    Returns:
+      The name of a variable in the network, `conv2d/kernel`, wherever its value is from -> its
+      value; and `global_step`.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    variables = _variables(recipe, training=False)
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        return {v.op.name: reader.get_tensor(name) for name, v in variables.items()}
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+
+
+def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
+    """Name in a checkpoint of the recipe -> variable of a graph that it is read into."""
+    mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
+    with tf.Graph().as_default():
+        tf.compat.v1.train.get_or_create_global_step()
+        image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
+        labels = tf.compat.v1.placeholder(tf.int32, [None]) if training else None
+        cnn_model_fn(image, labels, mode, recipe.params())
+        if not training:
+            return variables_to_restore(recipe)
+        return {v.op.name: v for v in tf.compat.v1.global_variables()}
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """The prefixes of all checkpoints that are, or should be, in a folder; the newest first.
+
+    Files without their `.index` are of a checkpoint that has lost it, unless it lies in the folder
+    of a save that was cut short: then there never was such a checkpoint.
+    """
+    files = saver.files_of(folder)
+    unpublished = set(saver.files_of(folder / saver.PART)) - set(saver.steps(folder))
+    steps = sorted(set(files) - unpublished, reverse=True)
+    name = Path(_named_by_state(folder) or "").name
+    if steps and (named := saver.FILE_NAME.fullmatch(f"{name}{saver.INDEX}")):
+        # What it names was there, so if it is newer than all, it is lost.
+        steps = [int(named[1])] * (int(named[1]) > steps[0]) + steps
+    if steps:
+        return [folder / f"model.ckpt-{step}" for step in steps]
+    if not (folder / saver.STATE).exists():
+        return []
+    # Checkpoints of another name, or none where there should be one.
+    return [Path(_named_by_state(folder) or folder / "model.ckpt")]
+
+
+def _named_by_state(folder: Path) -> str | None:
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except READ_ERRORS:
+        return None
+    return state.model_checkpoint_path if state else None
+
+
+def _require_untrained(folder: Path) -> None:
+    """Checks that a folder without a checkpoint never had one.
+
+    The first is saved before the first step, so whoever finds a trace of a step finds a loss.
+
+    Raises:
+      CheckpointError: there is such a trace.
+    """
+    from cnn_mnist.utils import curves
+
+    found = dataclasses.asdict(curves.read_curves(folder))
+    traces = [name for name, curve in found.items() if curve["steps"]]
+    if traces or (folder / BEST).exists():
+        what = f"its curves ({', '.join(traces)})" if traces else f"the folder {BEST} in it"
+        raise CheckpointError(
+            f"--model_dir={folder}: holds no checkpoint, though {what} tell of a training; bring "
+            "the checkpoints back, name another --model_dir, or delete it to begin anew"
+        )
+
+
+def _delete_leftovers(folder: Path) -> None:
+    for path in folder.iterdir():
+        if LEFTOVER.fullmatch(path.name):
+            saver.remove(path)
+    for step in set(saver.files_of(folder)) - set(saver.steps(folder)):
+        saver.delete(folder, step)
+    # The last: as long as it is there, `_candidates` takes none of those files for a checkpoint.
+    shutil.rmtree(folder / saver.PART, ignore_errors=True)

@@ -1,0 +1,241 @@
+"""Trains with a cluster of several processes on this machine.
+
+python -m cnn_mnist.cluster --workers=2 --ps=1 --steps=2000
+
+It starts a chief, workers, parameter servers and an evaluator on addresses of the loopback, gives
+each a `TF_CONFIG`, puts its name before each line that it prints, passes signals on, and ends when
+all have ended. All other flags are those of `python -m cnn_mnist.main`, for each of the processes.
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import IO
+
+from cnn_mnist.utils import exits, usage
+from cnn_mnist.utils.signals import SIGNALS
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
+PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
+LOOK_EVERY = 0.1  # seconds
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code.
+
+    0: trained. The chief's own if it failed; if not, that of the evaluator, or of a role of which
+    every process failed. 143 and 130: ended by SIGTERM or Ctrl-C.
+    """
+
+    def command() -> int:
+        options, flags = _parser().parse_known_args(argv)
+        addresses = free_addresses(1 + options.workers + options.ps + options.evaluator)
+        configs = tf_configs(addresses, options.workers, options.ps, options.evaluator)
+        return Launcher(configs, flags, options.restarts).run()
+
+    return exits.code_of(command)
+
+
+def tf_configs(addresses: list[str], workers: int, servers: int, evaluator: bool) -> dict[str, str]:
+    """The `TF_CONFIG` of each process: its name, `chief`, `worker-1`, ... -> JSON.
+
+    Args:
+      addresses: one for each of them.
+      workers: how many train beside the chief.
+      servers: how many parameter servers.
+      evaluator: whether there is one.
+    """
+    rest = iter(addresses)
+    counts = {"chief": 1, "worker": workers, "ps": servers, "evaluator": int(evaluator)}
+    cluster = {job: [next(rest) for _ in range(count)] for job, count in counts.items() if count}
+    return {
+        job if job in ("chief", "evaluator") else f"{job}-{index}": json.dumps(
+            {"cluster": cluster, "task": {"type": job, "index": index}}
+        )
+        for job, tasks in cluster.items()
+        for index in range(len(tasks))
+    }
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of the loopback at which nothing listens."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = ["{}:{}".format(*each.getsockname()) for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+class Launcher:
+    """The processes, from their start to their end."""
+
+    def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
+        """Sets what is started.
+
+        Args:
+          configs: name of a process -> its `TF_CONFIG`.
+          flags: of `cnn_mnist.main`.
+          restarts: how often a process that fails is started again.
+        """
+        self._configs, self._flags = configs, flags
+        self._width = max(map(len, configs))
+        self._restarts = dict.fromkeys(configs, restarts)
+        self._running: dict[str, subprocess.Popen] = {}
+        self._codes: dict[str, int] = {}
+        self._printers: list[threading.Thread] = []
+        self._received: list[int] = []
+        self._passed_on = 0  # how many of them
+        self._chief_failed = False  # and is not started again
+        self._stop_at = self._kill_at = math.inf  # seconds of the monotonic clock
+        self._printing = threading.Lock()
+
+    def run(self) -> int:
+        """Starts all, waits for all; returns the exit code."""
+        handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        try:
+            for name in self._configs:
+                if not self._received:
+                    self._start(name)
+            self._wait()
+        finally:
+            for process in self._running.values():
+                process.kill()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        for printer in self._printers:
+            printer.join(timeout=1)
+        if self._received:
+            return 128 + self._received[0]
+        if self._chief_failed:
+            return self._codes["chief"]
+        roles: dict[str, list[int]] = {}
+        for name, code in self._codes.items():
+            roles.setdefault(name.partition("-")[0], []).append(code)
+        return max(map(min, roles.values()))
+
+    def _start(self, name: str) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "cnn_mnist.main", *self._flags],
+            env={**os.environ, "TF_CONFIG": self._configs[name]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C on a terminal is for this process, which passes it on
+            preexec_fn=_end_with_parent,
+        )
+        self._running[name] = process
+        for source, sink in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
+            printer = threading.Thread(target=self._print, args=(name, source, sink), daemon=True)
+            printer.start()
+            self._printers.append(printer)
+
+    def _wait(self) -> None:
+        while self._running:
+            time.sleep(LOOK_EVERY)
+            self._pass_on()
+            now = time.monotonic()
+            if now >= self._kill_at:
+                self._send(signal.SIGKILL)
+            elif now >= self._stop_at:
+                self._stop_at = math.inf
+                self._send(signal.SIGTERM)
+            for name, process in list(self._running.items()):
+                if process.poll() is not None:
+                    del self._running[name]
+                    self._ended(name, process.returncode)
+
+    def _ended(self, name: str, code: int) -> None:
+        code = 128 - code if code < 0 else code  # as a shell tells a signal
+        self._codes[name] = code
+        ending = self._received or self._chief_failed
+        if code and not ending and code != 2 and self._restarts[name]:
+            self._restarts[name] -= 1
+            self._say(name, f"ended with {code}; it is started again")
+            self._start(name)
+        elif code:
+            self._say(name, f"ended with {code}")
+            if name == "chief":  # the others would only wait for it
+                self._chief_failed = True
+                self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
+
+    def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
+        for line in source:
+            try:
+                with self._printing:
+                    print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
+            except BrokenPipeError:  # the reader has gone: `... | head`
+                self._received.append(signal.SIGTERM)
+                break
+        for _ in source:  # to its end, or else the process waits for a reader
+            pass
+
+    def _say(self, name: str, text: str) -> None:
+        with self._printing:
+            print(f"{name:{self._width}} | {text}", file=sys.stderr, flush=True)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self._received.append(number)
+
+    def _pass_on(self) -> None:
+        """Sends to all what has come; not in the handler, which may run while one is started."""
+        new = self._received[self._passed_on :]
+        self._passed_on += len(new)
+        for number in new:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        self._kill_at = min(self._kill_at, time.monotonic() + PATIENCE)
+        for process in self._running.values():
+            process.send_signal(number)
+
+
+def _end_with_parent() -> None:
+    """Lets a child end when this process does, were it by SIGKILL; on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, found {text!r}"
+            )
+        return int(text)
+
+    return count
+
+
+def _parser() -> usage.Parser:
+    parser = usage.Parser(
+        prog="python -m cnn_mnist.cluster",
+        description="Trains with a cluster of several processes on this machine. All other flags "
+        "are those of `python -m cnn_mnist.main`.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--workers", type=_count(0), default=2, help="How many train beside the chief."
+    )
+    parser.add_argument("--ps", type=_count(1), default=1, help="How many parameter servers.")
+    parser.add_argument(
+        "--evaluator",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Whether a process of its own scores the checkpoints.",
+    )
+    parser.add_argument(
+        "--restarts", type=_count(0), default=0, help="How often a process that fails is restarted."
+    )
+    return parser

@@ -1,0 +1,267 @@
+"""TF_CONFIG, the environment variable that tells a process its cluster and its place in it.
+
+{"cluster": {"chief": ["a:2222"], "worker": ["b:2222", "c:2222"], "ps": ["d:2222"]},
+ "task": {"type": "worker", "index": 1}}
+
+The chief trains, as the workers do, and writes the checkpoints; the parameter servers ("ps") hold
+the variables; an evaluator, which need not be in `cluster`, scores the checkpoints.
+"""
+
+import contextlib
+import dataclasses
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cnn_mnist.utils.usage import UsageError, shown
+
+VARIABLE = "TF_CONFIG"
+JOBS = ("chief", "worker", "ps", "evaluator")
+LONGEST_SHOWN = 60  # characters of a value that is quoted in a message
+# A host name has at most 253 characters (RFC 1035); the text of an IPv6 address, in brackets, may
+# end in "%" and an interface.
+ADDRESS = re.compile(r"(\[[A-Za-z0-9:.%_-]{1,99}\]|[A-Za-z0-9._-]{0,253}):([0-9]{1,9})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The processes that train together, and which of them this one is.
+
+    Attributes:
+      chief: the address, "host:port", of the chief.
+      workers: the addresses of the workers.
+      ps: the addresses of the parameter servers.
+      role: of this process: "chief", "worker", "ps" or "evaluator".
+      index: of this process, among those of its role.
+      has_evaluator: whether `cluster` names one.
+    """
+
+    chief: str
+    workers: tuple[str, ...]
+    ps: tuple[str, ...]
+    role: str
+    index: int
+    has_evaluator: bool = False
+
+    @property
+    def address(self) -> str:
+        """Of this process; "" for the evaluator, to which nobody talks."""
+        own = {"chief": (self.chief,), "worker": self.workers, "ps": self.ps}
+        return own[self.role][self.index] if self.role in own else ""
+
+    @property
+    def trainers(self) -> tuple[str, ...]:
+        """The addresses of those who train: the chief's, then the workers'."""
+        return (self.chief, *self.workers)
+
+    @property
+    def rank(self) -> int:
+        """The place of this process, a chief or worker, among the trainers."""
+        return 0 if self.role == "chief" else 1 + self.index
+
+    @property
+    def spec(self) -> dict[str, list[str]]:
+        """The addresses of each job that has any, for `tf.train.ClusterSpec`."""
+        jobs = {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.ps)}
+        return {job: addresses for job, addresses in jobs.items() if addresses}
+
+    @property
+    def name(self) -> str:
+        """Of this process, for people: "chief", "worker 1", "ps 0" or "evaluator"."""
+        return f"{self.role} {self.index}" if self.role in ("worker", "ps") else self.role
+
+    @property
+    def device(self) -> str:
+        """Of this process, for TensorFlow: "/job:worker/task:1"."""
+        return f"/job:{self.role}/task:{self.index}"
+
+    @property
+    def path(self) -> str:
+        """Where this process's address stands, to begin a message with."""
+        return f"{VARIABLE}: cluster.{self.role}[{self.index}]"
+
+
+def read(environment: Mapping[str, str]) -> Cluster | None:
+    """Reads and checks TF_CONFIG.
+
+    Args:
+      environment: where the variable is looked up.
+
+    Returns:
+      None where this process trains or evaluates by itself: there is no TF_CONFIG, or it names no
+      cluster, or this process is a chief without workers and parameter servers.
+
+    Raises:
+      UsageError: the message, of one line, names the place within the JSON.
+    """
+    config = _object(environment.get(VARIABLE, "{}"))
+    jobs = config.get("cluster", {})
+    if not isinstance(jobs, dict):
+        raise _error("cluster", f"expected an object, found {_found(jobs)}", "mend it or remove it")
+    if not jobs:
+        return None
+    rpc_layer = config.get("rpc_layer", "grpc")
+    if rpc_layer != "grpc":
+        raise _error("rpc_layer", f'expected "grpc", found {_found(rpc_layer)}', "remove it")
+    addresses = _addresses(jobs)
+    role, index = _task(config.get("task"), addresses)
+    chief, workers, ps = addresses["chief"][0], tuple(addresses["worker"]), tuple(addresses["ps"])
+    if role == "chief" and not workers and not ps:
+        return None
+    return Cluster(chief, workers, ps, role, index, has_evaluator=bool(addresses["evaluator"]))
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Puts TF_CONFIG back at the end, for whoever called; what trains alone takes it away."""
+    before = os.environ.get(VARIABLE)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of an address; the host of an IPv6 address without its brackets.
+
+    Raises:
+      ValueError: the message tells what an address is expected to be.
+    """
+    parts = ADDRESS.fullmatch(address)
+    if not parts:
+        raise ValueError('expected an address such as "host:2222" or "[2001:db8::1]:2222"')
+    host, port = parts[1], int(parts[2])
+    if not host:
+        raise ValueError('expected a host before the colon, as in "host:2222"')
+    if not 1 <= port <= 65535:
+        raise ValueError("expected a port of 1 to 65535")
+    if not host.startswith("["):
+        return host, port
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        raise ValueError("expected an IPv6 address in the brackets") from None
+    return host[1:-1], port
+
+
+def _object(text: str) -> dict[str, Any]:
+    """TF_CONFIG's JSON, which must be an object."""
+    try:
+        config = json.loads(text)
+        found = _found(config)
+    except (RecursionError, ValueError) as error:
+        config, found = None, f"{error!s:.200}"
+    if not isinstance(config, dict):
+        raise UsageError(
+            f"{VARIABLE}={shown(text):.100}: expected a JSON object, found {found}; "
+            f"mend it or unset {VARIABLE}"
+        )
+    return config
+
+
+def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
+    """The addresses of every job; of one that `cluster` does not have, none."""
+    for job in jobs:
+        if job == "master":
+            raise _error("cluster.master", "this job is called chief now", "rename it")
+        if job not in JOBS:
+            expected = "expected only the jobs chief, worker, ps and evaluator"
+            raise _error("cluster", f"{expected}, found {_found(job)}", "rename or remove it")
+    paths: dict[tuple[str, int], str] = {}
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list):
+            expected = 'expected a list of addresses, such as ["host:2222"]'
+            raise _error(f"cluster.{job}", f"{expected}, found {_found(addresses)}", "write a list")
+        for index, address in enumerate(addresses):
+            path = f"cluster.{job}[{index}]"
+            other = paths.setdefault(_place(path, address), path)
+            if other != path:
+                message = f"expected an address of its own, found that of {other}, {address}"
+                raise _error(path, message, "give each process a host or port of its own")
+    every = {job: jobs.get(job, []) for job in JOBS}
+    _check_counts({job: len(addresses) for job, addresses in every.items()})
+    return every
+
+
+def _place(path: str, address: Any) -> tuple[str, int]:
+    """Host and port of an address, in one spelling.
+
+    Every loopback address is the same host, as a server listens on all of them.
+    """
+    if not isinstance(address, str):
+        raise _error(path, f'expected an address "host:port", found {_found(address)}', "mend it")
+    try:
+        host, port = host_and_port(address)
+    except ValueError as error:
+        raise _error(path, f"{error}, found {_found(address)}", "mend the address") from None
+    host = host.lower()
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return host, port
+    return ("localhost" if number.is_loopback else str(number)), port
+
+
+def _check_counts(count: dict[str, int]) -> None:
+    """Checks that a job has as many processes as it can have."""
+    for job, fewest in (("chief", 1), ("evaluator", 0)):
+        if not fewest <= count[job] <= 1:
+            expected = "exactly one address" if fewest else "at most one address"
+            message = f"expected {expected}, found {count[job] or 'none'}"
+            remedy = "name the chief" if not count[job] else "keep one of them"
+            raise _error(f"cluster.{job}", message, remedy)
+    if count["worker"] and not count["ps"]:
+        message = "expected at least one address, found none"
+        raise _error("cluster.ps", message, "name a parameter server, which holds the variables")
+
+
+def _task(task: Any, addresses: dict[str, list[str]]) -> tuple[str, int]:
+    """Role and index of this process."""
+    example = '{"type": "worker", "index": 0}'
+    if not isinstance(task, dict):
+        found = "nothing" if task is None else _found(task)
+        message = f"expected an object such as {example}, found {found}"
+        raise _error("task", message, "say which process of the cluster this is")
+    role = task.get("type")
+    if role not in JOBS:
+        found = _found(role) if "type" in task else "nothing"
+        remedy = "this job is called chief now" if role == "master" else "mend it"
+        raise _error("task.type", f"expected chief, worker, ps or evaluator, found {found}", remedy)
+    count = len(addresses[role])
+    if role == "evaluator":
+        count = 1  # in `cluster` or not
+    if not count:
+        message = f"expected a job of the cluster, found {_found(role)}"
+        raise _error("task.type", message, f"mend it, or name the address in cluster.{role}")
+    index = task.get("index")
+    if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # as some tools write it
+        index = int(index)
+    if not isinstance(index, int) or isinstance(index, bool):
+        found = _found(index) if "index" in task else "nothing"
+        raise _error("task.index", f"expected a whole number, found {found}", "mend it")
+    if not 0 <= index < count:
+        allowed = f"0 to {count - 1}" if count > 1 else "0"
+        found = _found(index)
+        if addresses[role]:
+            found += f", but cluster.{role} has {count} address{'es' if count > 1 else ''}"
+        raise _error("task.index", f"expected {allowed}, found {found}", "mend it")
+    return role, index
+
+
+def _found(value: Any) -> str:
+    """A value of JSON, for a message: short, and in characters that can be printed."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+
+
+def _error(path: str, message: str, remedy: str) -> UsageError:
+    return UsageError(f"{VARIABLE}: {path}: {message}; {remedy}")

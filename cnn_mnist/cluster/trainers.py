@@ -1,0 +1,152 @@
+"""The graph with which a chief or a worker of a cluster trains, and the hooks that belong to it.
+
+Shapes are written with these axes: b rows of a part of a batch.
+"""
+
+import json
+import time
+from typing import IO, Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.checkpoints import restore, saver
+from cnn_mnist.cluster import notice
+from cnn_mnist.cluster.asynchronous import Asynchronous
+from cnn_mnist.cluster.synchronous import Synchronous
+from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.data.dataset import DatasetError, Split
+from cnn_mnist.data.input_fns import indices_fn, rows_fn
+from cnn_mnist.data.sharded import ShardedSplit
+from cnn_mnist.models import parts
+from cnn_mnist.models.model_fn import spec
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.training import hooks
+
+# Seconds without a step after which the chief takes the last batches of a worker that was killed.
+PATIENCE = 15.0
+
+
+class Trainer:
+    """The graph of a chief or a worker: its input function and its model function.
+
+    Attributes:
+      steps: an `Asynchronous` or a `Synchronous`, of the newest graph.
+    """
+
+    steps: Any
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        strategy: str,
+        recipe: Recipe,
+        split: Split | ShardedSplit,
+        model_dir: str,
+        index_log: IO[str] | None = None,
+    ) -> None:
+        """Sets what is trained.
+
+        Args:
+          cluster: who trains, and who this process is.
+          strategy: "parameter_server" or "sync".
+          recipe: the hyper-parameters.
+          split: the training images.
+          model_dir: where the chief saves.
+          index_log: is told which images each step trains on, in one line of JSON.
+        """
+        self._cluster, self._strategy, self._recipe = cluster, strategy, recipe
+        self._split, self._model_dir, self._index_log = split, model_dir, index_log
+
+    def input_fn(self) -> tuple[dict[str, Any], Any]:
+        """The part of a batch that this process trains on; images `uint8 [b, 28, 28]`.
+
+        It is picked out in the step that trains on it: which it is, is not known before.
+        """
+        with tf.name_scope("input"):
+            return self._input()
+
+    def _input(self) -> tuple[dict[str, Any], Any]:
+        recipe = self._recipe
+        if self._strategy == "sync":
+            trainers = len(self._cluster.trainers)
+            self.steps = Synchronous(self._cluster.rank, trainers, recipe.batch_size)
+        else:
+            device = self._cluster.device
+            self.steps = Asynchronous(recipe.batch_size, recipe.steps, device)
+        part = self.steps.part
+        parts.set_part(part)
+        rows_of = rows_fn(self._split, recipe.batch_size, recipe.seed)
+        indices_of = indices_fn(self._split, recipe.batch_size, recipe.seed)
+
+        def rows(step: Any) -> tuple[Any, Any]:
+            if self._index_log:
+                indices = indices_of(int(step), part.first, part.size)
+                print(
+                    json.dumps({"step": int(step), "images": indices.tolist()}),
+                    file=self._index_log,
+                    flush=True,
+                )
+            try:
+                return rows_of(int(step), part.first, part.size)
+            except DatasetError:  # raised here, it would reach the others' screens as a traceback
+                return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
+
+        images, labels = tf.numpy_function(rows, [part.step], (tf.uint8, tf.int32))
+        images = tf.ensure_shape(images, [part.size, 28, 28])
+        return {"x": images}, tf.ensure_shape(labels, [part.size])
+
+    def model_fn(
+        self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
+    ) -> Any:
+        """`cnn_model_fn`, whose step is taken together with the others."""
+        made = spec(features, labels, mode, Recipe(**params), self.steps.minimize)
+        scaffold = tf.compat.v1.train.Scaffold()
+        if self._cluster.role == "chief":
+            # Not sharded: every value comes to the chief, so only it needs the disk.
+            saver.add_to_graph(self._model_dir, sharded=False)
+        elif self._strategy == "sync":
+            local_init = tf.compat.v1.train.Scaffold.default_local_init_op()
+            scaffold = tf.compat.v1.train.Scaffold(
+                local_init_op=tf.group(local_init, self.steps.begin())
+            )
+        return made._replace(loss=self.steps.loss(made.loss), scaffold=scaffold)
+
+
+class Start(estimator.SessionRunHook):
+    """For the chief: lets the training begin when the weights are there, and calls the workers."""
+
+    def __init__(self, trainer: Trainer, model_dir: str, notice_text: str) -> None:
+        self._trainer, self._model_dir, self._text = trainer, model_dir, notice_text
+
+    def begin(self) -> None:
+        self._trainer.steps.build_start()
+        self._put = notice.board(notice.TRAINED, 0).assign(self._text, read_value=False)
+
+    def after_create_session(self, session: Any, coord: Any) -> None:
+        self._trainer.steps.start(session, restore.saved_step(self._model_dir))
+        session.run(self._put)
+
+
+class Finish(estimator.SessionRunHook):
+    """For the chief: waits at the end for the steps that workers are taking.
+
+    Must come before the hook that saves.
+    """
+
+    def __init__(self, steps: int, stop: hooks.StopOnSignal) -> None:
+        self._steps, self._stop = steps, stop
+
+    def begin(self) -> None:
+        self._step = tf.compat.v1.train.get_global_step().read_value()
+
+    def end(self, session: Any) -> None:
+        changed, last = time.monotonic(), -1
+        while self._stop.received is None and time.monotonic() - changed < PATIENCE:
+            step = int(session.run(self._step))
+            if step >= self._steps:
+                return
+            if step != last:
+                changed, last = time.monotonic(), step
+            time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""From bytes on disk to arrays, and from arrays to batches."""

@@ -1,0 +1,270 @@
+"""`shards.json`: which TFRecord files hold the images of a data set.
+
+    {"train": [{"file": "train-00000-of-00016.tfrecord", "records": 3750, "bytes": 3142500,
+                "sha256": "..."}, ...],
+     "test": [...]}
+
+"file" is a path relative to the folder of `shards.json`, or an absolute one. What a shard holds is
+described in `tfrecord.py`.
+
+The order of all images of a list is a dealer's: the first records of all shards, then the second
+ones, and so on; a shard that has no more is passed over.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn_mnist.data import tfrecord
+from cnn_mnist.data.sources import (
+    IMAGE_SHAPE,
+    MAX_EXAMPLES,
+    PIECE,
+    READ_ERRORS,
+    DatasetError,
+    Split,
+    first_bytes,
+    reason,
+    shown,
+)
+
+FILE = "shards.json"
+MAX_SHARDS = 99_999  # of a list: what five digits of a file's name can tell apart
+MAX_LIST = 64 << 20  # bytes of `shards.json`
+_FIELDS = {
+    "file": "the path of a file",
+    "records": f"an integer from 1 to {MAX_EXAMPLES}",
+    "bytes": "an integer of at least 1",
+    "sha256": "64 digits from 0 to f",
+}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A TFRecord file of images.
+
+    Attributes:
+      path: where it lies.
+      records: how many images it holds.
+      size: in bytes.
+      sha256: of the file.
+    """
+
+    path: Path
+    records: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardList:
+    """The shards of the training images and of the test images."""
+
+    train: tuple[Shard, ...]
+    test: tuple[Shard, ...]
+
+
+def read(folder: Path) -> ShardList:
+    """Reads `shards.json` in a folder, and looks whether the files are there, in the right size.
+
+    Raises:
+      DatasetError: the list cannot be read or is wrong; a shard is missing or has another size.
+    """
+    shards = read_list(folder)
+    seen: dict[tuple[int, int], Shard] = {}
+    for shard in (*shards.train, *shards.test):
+        status = check_size(shard)
+        other = seen.setdefault((status.st_dev, status.st_ino), shard)
+        if other is not shard:
+            raise DatasetError(
+                f"{shown(shard.path)}: expected another file for each shard, found that of "
+                f"{shown(other.path)}; mend {FILE} or the link"
+            )
+    return shards
+
+
+def read_list(folder: Path) -> ShardList:
+    """Reads `shards.json` in a folder; the files themselves are not looked at.
+
+    Raises:
+      DatasetError: it cannot be read or is wrong; the message names the field.
+    """
+    path = folder / FILE
+    first_bytes(path)
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_LIST + 1)
+        if len(text) > MAX_LIST:
+            raise ValueError(f"more than {MAX_LIST} bytes")
+        content = json.loads(text)
+    except (*READ_ERRORS, RecursionError, MemoryError) as error:
+        raise _wrong(path, "", "a readable JSON object", reason(error)) from None
+    if not isinstance(content, dict):
+        raise _wrong(path, "", "a JSON object", type(content).__name__)
+    train, test = (_shards(path, name, content.get(name)) for name in ("train", "test"))
+    if (count := sum(shard.records for shard in test)) > MAX_EXAMPLES:  # they are read into memory
+        raise _wrong(path, '"test"', f"at most {MAX_EXAMPLES} records in all", count)
+    return ShardList(train, test)
+
+
+def _shards(path: Path, name: str, entries: Any) -> tuple[Shard, ...]:
+    place = f'"{name}"'
+    if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_SHARDS:
+        found = f"{len(entries)}" if isinstance(entries, list) else type(entries).__name__
+        raise _wrong(path, place, f"a list of 1 to {MAX_SHARDS} shards", found)
+    return tuple(_shard(path, f"{place}[{i}]", entry) for i, entry in enumerate(entries))
+
+
+def _shard(path: Path, place: str, entry: Any) -> Shard:
+    if not isinstance(entry, dict):
+        raise _wrong(path, place, f"an object with {', '.join(_FIELDS)}", type(entry).__name__)
+    right = {
+        "file": lambda v: isinstance(v, str) and v not in ("", ".", "..") and _encodable(v),
+        "records": lambda v: type(v) is int and 1 <= v <= MAX_EXAMPLES,
+        "bytes": lambda v: type(v) is int and v >= 1,
+        "sha256": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v),
+    }
+    for field, expected in _FIELDS.items():
+        if field not in entry:
+            raise _wrong(path, f'{place}."{field}"', expected, "nothing")
+        if not right[field](entry[field]):
+            raise _wrong(path, f'{place}."{field}"', expected, json.dumps(entry[field]))
+    file, records, size, sha256 = (entry[field] for field in _FIELDS)
+    least = records * (tfrecord.HEADER + tfrecord.MIN_RECORD + tfrecord.FOOTER)
+    if size < least:
+        raise _wrong(path, f'{place}."bytes"', f"at least {least} for {records} records", size)
+    return Shard(path.parent / file, records, size, sha256)
+
+
+def _encodable(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+
+
+def _wrong(path: Path, place: str, expected: str, found: object) -> DatasetError:
+    where = f"{shown(path)}: {place}: " if place else f"{shown(path)}: "
+    message = f"{where}expected {expected}, found {found!s:.200}; mend it or write the shards anew"
+    return DatasetError(" ".join(message.split()))
+
+
+def write(folder: Path, train: Sequence[Shard], test: Sequence[Shard]) -> None:
+    """Writes `shards.json` into a folder of shards, which it names by their relative paths."""
+    content = {
+        name: [
+            {
+                "file": str(shard.path.relative_to(folder)),
+                "records": shard.records,
+                "bytes": shard.size,
+                "sha256": shard.sha256,
+            }
+            for shard in shards
+        ]
+        for name, shards in (("train", train), ("test", test))
+    }
+    (folder / FILE).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def check_size(shard: Shard) -> os.stat_result:
+    """Looks whether a shard is there, a regular file, of the size that is noted.
+
+    Raises:
+      DatasetError: it is not.
+    """
+    name = shown(shard.path)
+    remedy = f"put it there, or mend {FILE}"
+    try:
+        status = shard.path.stat()
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{name}: expected a shard, found {reason(error)}; {remedy}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise DatasetError(f"{name}: expected a regular file, found none; {remedy}")
+    if status.st_size != shard.size:
+        raise DatasetError(
+            f"{name}: expected {shard.size} bytes, found {status.st_size}; "
+            "replace it by a good copy"
+        )
+    return status
+
+
+def check(shard: Shard) -> None:
+    """Reads a shard whole: its size, its records and what they hold, its sha256.
+
+    Raises:
+      DatasetError: something is wrong; the message names the file.
+    """
+    check_size(shard)
+    tfrecord.expect_end(shard.path, shard.records)
+    digest = hashlib.sha256()
+    try:
+        with shard.path.open("rb") as file:
+            for piece in iter(functools.partial(file.read, PIECE), b""):
+                digest.update(piece)
+    except OSError as error:
+        raise DatasetError(
+            f"{shown(shard.path)}: expected a readable file, found {reason(error)}; "
+            "replace it by a good copy"
+        ) from None
+    if digest.hexdigest() != shard.sha256:
+        raise DatasetError(
+            f"{shown(shard.path)}: expected content with sha256 {shard.sha256}, "
+            f"found {digest.hexdigest()}; replace it by a good copy"
+        )
+
+
+def prefixes(counts: Sequence[int], total: int) -> np.ndarray:
+    """How many records of each shard are among the first `total` of all: those that it begins with.
+
+    Args:
+      counts: the records of each shard.
+      total: at most the sum of them.
+
+    Returns:
+      `int64 [shards]`.
+    """
+    records = np.asarray(counts, np.int64)
+    full, too_many = 0, int(records.max()) + 1  # rounds of the dealer
+    while too_many - full > 1:
+        middle = (full + too_many) // 2
+        if np.minimum(records, middle).sum() <= total:
+            full = middle
+        else:
+            too_many = middle
+    dealt = np.minimum(records, full)
+    dealt[np.flatnonzero(records > full)[: total - int(dealt.sum())]] += 1
+    return dealt
+
+
+def first_images(shards: Sequence[Shard], count: int) -> Split:
+    """Reads the first `count` images of all, in their order, into memory.
+
+    Raises:
+      DatasetError: a shard is damaged.
+    """
+    images = np.empty([count, *IMAGE_SHAPE], np.uint8)
+    labels = np.empty(count, np.int32)
+    parts = prefixes([shard.records for shard in shards], count)
+    rounds = np.concatenate([np.arange(part) for part in parts])
+    places = np.empty(count, np.int64)
+    places[np.argsort(rounds, kind="stable")] = np.arange(count)
+    start = 0
+    for shard, part in zip(shards, parts.tolist(), strict=True):
+        for records in tfrecord.read(shard.path, part):
+            end = start + len(records.starts)
+            images[places[start:end]], labels[places[start:end]] = records.decode(slice(None))
+            start = end
+    images.setflags(write=False)
+    labels.setflags(write=False)
+    return Split(images, labels)

@@ -1,0 +1,309 @@
+"""TFRecord files of images and labels, written and read without TensorFlow.
+
+A TFRecord file is one record after another: its length n (uint64), the masked CRC-32C of those
+eight bytes (uint32), n bytes, their masked CRC-32C; all little-endian. Each record is here a
+serialized `tf.train.Example` with the features
+
+    "image"  bytes, one value: the 784 pixels, row by row, uint8, 0 (background) to 255 (ink)
+    "label"  int64, one value: 0 to 9
+
+in any order; other features may stand beside them.
+
+Sources: tensorflow/core/lib/io/record_writer.h; tensorflow/core/example/example.proto and
+feature.proto; protobuf.dev, "Encoding"; RFC 3720, appendix B.4 (CRC-32C).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes, reason
+
+PIXELS = math.prod(IMAGE_SHAPE)
+HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds
+MIN_RECORD = PIXELS + 1  # bytes, of an Example with an image
+MAX_RECORD = 1 << 16  # bytes; those written here have 822
+PIECE = 4 << 20  # bytes of records whose checksums are computed together
+EXPECTED = f'an Example with an "image" of {PIXELS} bytes and a "label" from 0 to {NUM_CLASSES - 1}'
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Records of a file, one after another, whose checksums were right.
+
+    Attributes:
+      source: the file.
+      content: `uint8`, bytes of the file.
+      starts: `int64 [N]`, where in `content` each Example begins.
+      lengths: `int64 [N]`, in bytes.
+      offset: of the content in the file, in bytes.
+    """
+
+    source: Source
+    content: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    offset: int
+
+    def decode(self, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels of some records, `uint8 [n, 28, 28]` and `int32 [n]`.
+
+        Raises:
+          DatasetError: a record is not such an Example.
+        """
+        starts, lengths = self.starts[chosen], self.lengths[chosen]
+        images = np.empty([len(starts), PIXELS], np.uint8)
+        labels = np.empty(len(starts), np.int64)
+        others = np.ones(len(starts), bool)
+        alike = np.flatnonzero(lengths == len(_TEMPLATE))
+        if alike.size:  # those written here differ in pixels and label alone
+            windows = np.lib.stride_tricks.sliding_window_view(self.content, len(_TEMPLATE))
+            rows = windows[starts[alike]]
+            same = (rows[:, :_IMAGE_AT] == _TEMPLATE[:_IMAGE_AT]).all(axis=1)
+            same &= (rows[:, _BEHIND:-1] == _TEMPLATE[_BEHIND:-1]).all(axis=1)
+            same &= rows[:, -1] < NUM_CLASSES
+            alike, rows = alike[same], rows[same]
+            images[alike], labels[alike] = rows[:, _IMAGE_AT:_BEHIND], rows[:, -1]
+            others[alike] = False
+        for place in np.flatnonzero(others):
+            start = int(starts[place])
+            example = self.content[start : start + int(lengths[place])].tobytes()
+            try:
+                pixels, labels[place] = _parse(example)
+            except ValueError as error:
+                raise self.source.error(self.offset + start, EXPECTED, error) from None
+            images[place] = np.frombuffer(pixels, np.uint8)
+        return images.reshape(-1, *IMAGE_SHAPE), labels.astype(np.int32)
+
+
+def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The TFRecord file of images and labels: its bytes, `uint8 [N, bytes of a record]`.
+
+    Args:
+      images: `uint8 [N, 28, 28]`.
+      labels: integers `[N]`, 0 to 9.
+    """
+    length = len(_TEMPLATE)
+    header = struct.pack("<Q", length)
+    rows = np.empty([len(labels), HEADER + length + FOOTER], np.uint8)
+    rows[:, :HEADER] = np.frombuffer(header + struct.pack("<I", _header_crc(header)), np.uint8)
+    rows[:, HEADER:-FOOTER] = _TEMPLATE
+    rows[:, HEADER + _IMAGE_AT : HEADER + _BEHIND] = images.reshape(-1, PIXELS)
+    rows[:, -FOOTER - 1] = labels
+    starts = HEADER + rows.shape[1] * np.arange(len(rows))
+    for place in range(0, len(rows), PIECE // rows.shape[1]):
+        some = slice(place, place + PIECE // rows.shape[1])
+        crcs = masked_crcs(rows.reshape(-1), starts[some], np.full(len(starts[some]), length))
+        rows[some, -FOOTER:] = crcs.astype("<u4")[:, None].view(np.uint8)
+    return rows
+
+
+def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
+    """Reads the first `count` records of a file, in pieces of about `at_once` bytes.
+
+    Raises:
+      DatasetError: the file cannot be read, is damaged or has fewer records.
+    """
+    first_bytes(path)
+    source, number = Source(path), 0
+    offset = 0
+    with path.open("rb") as file:
+        while number < count:
+            content = bytearray()
+            starts, lengths = [], []
+            while number < count and (not content or len(content) < at_once):
+                place = offset + len(content)
+                content += _read(file, HEADER, place, source, f"record {number} of {count}")
+                length, crc = struct.unpack_from("<QI", content, len(content) - HEADER)
+                if crc != _header_crc(bytes(content[-HEADER:-4])):
+                    expected = f"the length of record {number} and its checksum"
+                    raise source.error(place, expected, "another checksum")
+                if length > MAX_RECORD:
+                    raise source.error(place, f"a record of at most {MAX_RECORD} bytes", length)
+                starts.append(len(content))
+                lengths.append(length)
+                what = f"{length} bytes of record {number} and their checksum"
+                content += _read(file, length + FOOTER, place + HEADER, source, what)
+                number += 1
+            records = Records(
+                source,
+                np.frombuffer(content, np.uint8),
+                np.array(starts, np.int64),
+                np.array(lengths, np.int64),
+                offset,
+            )
+            _check_crcs(records, number - len(starts))
+            offset += len(content)
+            yield records
+
+
+def expect_end(path: Path, count: int) -> None:
+    """Reads a file to its end, and checks that it has `count` good records and nothing behind.
+
+    Raises:
+      DatasetError: it has not.
+    """
+    end = 0
+    for records in read(path, count):
+        records.decode(slice(None))
+        end = records.offset + len(records.content)
+    if (size := path.stat().st_size) != end:
+        expected = f"the end of the file, after {count} records"
+        raise Source(path).error(end, expected, f"{size - end} more bytes")
+
+
+def _read(file: BinaryIO, size: int, offset: int, source: Source, expected: str) -> bytes:
+    try:
+        content = file.read(size)
+    except OSError as error:
+        raise source.error(offset, "a readable file", reason(error)) from error
+    if len(content) < size:
+        raise source.error(offset + len(content), expected, "the end of the file")
+    return content
+
+
+def _check_crcs(records: Records, first: int) -> None:
+    some = max(1, PIECE // (HEADER + len(_TEMPLATE) + FOOTER))
+    for place in range(0, len(records.starts), some):
+        starts = records.starts[place : place + some]
+        lengths = records.lengths[place : place + some]
+        behind = (starts + lengths)[:, None] + np.arange(FOOTER)
+        noted = records.content[behind].view("<u4")[:, 0]
+        wrong = np.flatnonzero(noted != masked_crcs(records.content, starts, lengths))
+        if wrong.size:
+            index = int(wrong[0])
+            expected = f"the content of record {first + place + index} with the checksum behind it"
+            offset = records.offset + int(starts[index])
+            raise records.source.error(offset, expected, "another checksum")
+
+
+def masked_crcs(content: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The checksums of parts of `content`, as TFRecord files have them; all at once, column-wise.
+
+    Returns:
+      `uint32 [N]`.
+    """
+    longest_first = np.argsort(-lengths, kind="stable")
+    starts, negative = starts[longest_first], -lengths[longest_first]
+    crcs = np.full(len(starts), 0xFFFFFFFF, np.uint32)
+    for column in range(int(lengths.max(initial=0))):
+        here = slice(0, int(np.searchsorted(negative, -column)))  # the others have ended
+        old = crcs[here]
+        crcs[here] = _TABLE[(old ^ content[starts[here] + column]) & 0xFF] ^ (old >> 8)
+    crcs = ~crcs
+    masked = np.empty_like(crcs)
+    masked[longest_first] = ((crcs >> 15) | (crcs << 17)) + np.uint32(0xA282EAD8)
+    return masked
+
+
+def _crc_table() -> np.ndarray:
+    values: np.ndarray = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        values = (values >> 1) ^ np.where(values & 1, np.uint32(0x82F63B78), np.uint32(0))
+    return values
+
+
+_TABLE = _crc_table()
+
+
+@functools.lru_cache(maxsize=64)
+def _header_crc(header: bytes) -> int:
+    return int(masked_crcs(np.frombuffer(header, np.uint8), np.array([0]), np.array([8]))[0])
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes or of a message, as protobuf encodes it."""
+    size = len(content)
+    varint = bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])
+    return bytes([number << 3 | 2]) + varint + content
+
+
+def _template() -> np.ndarray:
+    """An Example of a black image with the label 0; the label is its last byte."""
+    image = _field(1, _field(1, bytes(PIXELS)))  # Feature.bytes_list
+    label = _field(3, _field(1, b"\0"))  # Feature.int64_list
+    pairs = ((b"image", image), (b"label", label))
+    entries = [_field(1, _field(1, name) + _field(2, feature)) for name, feature in pairs]
+    return np.frombuffer(_field(1, b"".join(entries)), np.uint8)
+
+
+_TEMPLATE = _template()
+_IMAGE_AT = _TEMPLATE.tobytes().index(bytes(PIXELS))
+_BEHIND = _IMAGE_AT + PIXELS
+
+
+def _parse(example: bytes) -> tuple[bytes, int]:
+    """The pixels and the label of an Example; a ValueError says what was found instead."""
+    features: dict[bytes, bytes] = {}
+    for entry in (e for m in _messages(example, 1) for e in _messages(m, 1)):
+        name = b"".join(_messages(entry, 1)[-1:])
+        features[name] = b"".join(_messages(entry, 2)[-1:])
+    for name in (b"image", b"label"):
+        if name not in features:
+            raise ValueError(f'none with a feature "{name.decode()}"')
+    images = [image for part in _messages(features[b"image"], 1) for image in _messages(part, 1)]
+    if [len(image) for image in images] != [PIXELS]:
+        raise ValueError(f"values of {[len(image) for image in images[:4]]} bytes as its image")
+    labels: list[int] = []
+    for part in _messages(features[b"label"], 3):
+        for number, value in _fields(part):
+            if number == 1:
+                labels += [value] if isinstance(value, int) else _varints(value)
+    if len(labels) != 1 or not 0 <= labels[0] < NUM_CLASSES:
+        found = [label - (label >> 63 << 64) for label in labels[:4]]  # int64
+        raise ValueError(f"{found} as its label")
+    return images[0], labels[0]
+
+
+def _messages(content: bytes, wanted: int) -> list[bytes]:
+    return [v for n, v in _fields(content) if n == wanted and isinstance(v, bytes)]
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protobuf message: their number, and an integer or bytes."""
+    place = 0
+    while place < len(content):
+        key, place = _varint(content, place)
+        kind = key & 7
+        if kind == 0:
+            value, place = _varint(content, place)
+            yield key >> 3, value
+            continue
+        if kind == 2:
+            size, place = _varint(content, place)
+        else:
+            size = {1: 8, 5: 4}.get(kind, len(content) + 1)
+        if place + size > len(content):
+            raise ValueError("one that cannot be decoded")
+        yield key >> 3, content[place : place + size]
+        place += size
+
+
+def _varints(content: bytes) -> list[int]:
+    values, place = [], 0
+    while place < len(content):
+        value, place = _varint(content, place)
+        values.append(value)
+    return values
+
+
+def _varint(content: bytes, place: int) -> tuple[int, int]:
+    """An integer, and the place behind it."""
+    value = 0
+    for shift in range(0, 70, 7):  # at most ten bytes
+        if place >= len(content):
+            break
+        byte = content[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF, place
+    raise ValueError("one that cannot be decoded")

@@ -1,0 +1,289 @@
+"""The figures of the report and of the data: numbers in, matplotlib figures out.
+
+They read the same in colour, in grey and to the colour-blind: every shade runs one way from light
+to dark, numbers stand in the cells, lines differ in style and marker as well.
+
+Axes: N examples, H = W = 28 pixels, K classes.
+"""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+from cnn_mnist.evaluation.metrics import CalibrationBin, Mistake, row_shares
+from cnn_mnist.utils.curves import Curve, Curves
+
+DOTS_PER_INCH = 120
+NAME_WIDTH = 7.5  # of a class name, in ems, for which there is room: about 13 letters
+
+_INK = "gray_r"  # of images: 0, the background, is white; 255 is black
+_SHADES = "Blues"
+_DARK, _LIGHT = "#08306b", "#9ecae1"  # of _SHADES, far apart in grey too
+_ORANGE = "#e69f00"  # M. Okabe, K. Ito, "Color Universal Design", 2008
+_MANY_POINTS = 60  # of a curve; with more, markers would hide the line
+_MISTAKES_PER_ROW = 5
+_GAP = 3  # pixels between the images of a sheet
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file; drawn anew from the same numbers, it has the same bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Which classes were taken for which.
+
+    Args:
+      counts: `int64 [K, K]`, true class by predicted class.
+      class_names: of the K classes, in the order of the labels.
+    """
+    shares, names = row_shares(counts), _short(class_names)
+    side = max(4.5, 0.52 * len(names))  # inches
+    figure = _figure(side + 2, side + 1)
+    axes = figure.add_subplot()
+    # The cube root lifts an error of 1 % to a fifth of the scale, where it can be seen.
+    picture = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(1 / 3, 0, 1))
+    brightness = picture.to_rgba(shares)[..., :3] @ [0.299, 0.587, 0.114]  # ITU-R BT.601, [K, K]
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(
+            column,
+            row,
+            str(count),
+            ha="center",
+            va="center",
+            fontsize=9 if count < 10_000 else 7,
+            weight="bold" if row == column else "normal",
+            color="white" if brightness[row, column] < 0.5 else "black",
+        )
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    if max(map(len, names)) > 3:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    _plain([*axes.get_xticklabels(), *axes.get_yticklabels()])
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title("Confusion matrix: images of each true class, by predicted class", fontsize=11)
+    bar = figure.colorbar(picture, ax=axes, ticks=[0, 0.01, 0.1, 0.5, 1], shrink=0.9)
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    bar.set_label("share of the true class's images (cube-root scale)")
+    return figure
+
+
+def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
+    """A sheet of misread images, in the order given, each with what it is and was taken for."""
+    names = _short(class_names)
+    rows = max(1, -(-len(found) // _MISTAKES_PER_ROW))
+    figure = _figure(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5)
+    several = f"The {len(found)} most confident mistakes"
+    _title(figure, {0: "No mistakes", 1: "The most confident mistake"}.get(len(found), several))
+    for place, mistake in enumerate(found, start=1):
+        axes = figure.add_subplot(rows, _MISTAKES_PER_ROW, place)
+        _show(axes, mistake.image)
+        caption = axes.set_title(
+            f"true: {names[mistake.true]}\n"
+            f"predicted: {names[mistake.predicted]}\n"
+            f"probability {mistake.probability:.4f}",
+            fontsize=8,
+        )
+        _plain([caption])
+    return figure
+
+
+def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:
+    """How often predictions are right, against the probability that the network gives them.
+
+    Args:
+      bins: a `Report`'s.
+      error: the expected calibration error, 0 to 1.
+    """
+    figure = _figure(6.4, 6.4)
+    _title(figure, f"Calibration: expected calibration error {error:.4f}")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    filled = [found for found in bins if found.images]
+    accuracy = [found.accuracy or 0.0 for found in filled]
+    _bars(upper, filled, accuracy)
+    _bars(lower, filled, [found.images for found in filled])
+    upper.plot([0, 1], [0, 1], "k--", label="where confidence equals accuracy")
+    upper.plot(
+        [found.confidence or 0.0 for found in filled],
+        accuracy,
+        "o",
+        color=_DARK,
+        label="mean confidence and accuracy of a bin",
+    )
+    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy: share that is right")
+    upper.legend(loc="upper left")
+    # A symmetric log scale has a 0, and shows the one image beside the thousands.
+    lower.set_yscale("symlog", linthresh=1)
+    lower.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    lower.set_ylim(0, 3 * max(found.images for found in bins))
+    lower.set(ylabel="images", xlabel="confidence: probability of the prediction")
+    lower.grid(axis="y", alpha=0.4)
+    figure.align_ylabels()
+    return figure
+
+
+def learning_curves(curves: Curves) -> Figure:
+    """Loss and accuracy of training and validation against the global step."""
+    figure = _figure(7.2, 6.4)
+    _title(figure, "Learning curves: training and validation")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    # Each key out of the way of its curves: a loss falls, an accuracy rises.
+    _curves(upper, curves.train_loss, curves.validation_loss, key="upper right")
+    _curves(lower, curves.train_accuracy, curves.validation_accuracy, key="lower right")
+    upper.set_ylim(bottom=0)
+    upper.set_ylabel("loss (nats)")
+    lower.set_ylim(top=1.01)
+    lower.set(ylabel="accuracy", xlabel="step")
+    lower.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    figure.align_ylabels()
+    return figure
+
+
+def examples(
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10
+) -> Figure:
+    """A sheet of examples, one row for each class: the first of each.
+
+    Args:
+      images: `uint8 [N, 28, 28]`.
+      labels: integers `[N]`, 0 to K - 1.
+      class_names: of the K classes, in the order of the labels.
+      per_class: the length of a row; what a class lacks is left blank.
+    """
+    names = _short(class_names)
+    side = 28 + _GAP
+    sheet = np.zeros([len(names) * side - _GAP, per_class * side - _GAP], np.uint8)
+    for row in range(len(names)):
+        for column, place in enumerate(np.flatnonzero(labels == row)[:per_class]):
+            top, left = row * side, column * side
+            sheet[top : top + 28, left : left + 28] = images[place]
+    figure = _figure(0.56 * per_class + 1.4, 0.56 * len(names) + 0.6)
+    axes = figure.add_subplot()
+    _show(axes, sheet)
+    axes.set_yticks([row * side + 13.5 for row in range(len(names))], names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    _plain(axes.get_yticklabels())
+    _title(figure, "Examples of each class")
+    return figure
+
+
+def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[str]) -> Figure:
+    """How many images of each class there are.
+
+    Args:
+      counts: for the name of each split, `int [K]`.
+      class_names: of the K classes, in the order of the labels.
+    """
+    names = _short(class_names)
+    figure = _figure(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3)
+    _title(figure, "Label distribution: images of each class")
+    panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
+    for axes, (split, of_class) in zip(panels, counts.items(), strict=True):
+        total = int(np.sum(of_class))
+        axes.barh(range(len(names)), of_class, color=_LIGHT, edgecolor=_DARK)
+        for row, count in enumerate(np.asarray(of_class).tolist()):
+            share = f"{count:,}  ({count / max(total, 1):.1%})"
+            axes.annotate(
+                share, (count, row), (4, 0), textcoords="offset points", va="center", fontsize=8
+            )
+        axes.set_xlim(0, 1.8 * max(1, int(np.max(of_class))))  # room for the numbers
+        axes.set_title(f"{split}: {total:,}", fontsize=10, loc="left")
+        axes.set_xticks([])
+        axes.tick_params(length=0)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    _plain(panels[0].get_yticklabels())
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure; width and height in inches."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _title(figure: Figure, text: str) -> None:
+    figure.suptitle(text, fontsize=12)
+
+
+def _show(axes: Axes, image: np.ndarray) -> None:
+    axes.imshow(image, cmap=_INK, vmin=0, vmax=255)
+    axes.set(xticks=[], yticks=[])
+
+
+def _bars(axes: Axes, bins: Sequence[CalibrationBin], heights: Sequence[float]) -> None:
+    axes.bar(
+        [found.lower for found in bins],
+        heights,
+        [found.upper - found.lower for found in bins],
+        align="edge",
+        color=_LIGHT,
+        edgecolor=_DARK,
+    )
+
+
+def _curves(
+    axes: Axes, train: Curve, validation: Curve, key: Literal["upper right", "lower right"]
+) -> None:
+    for curve, name, style, marker, color in (
+        (train, "training, one batch", "-", ".", _ORANGE),
+        (validation, "validation, all images", "--", "s", _DARK),
+    ):
+        if curve.steps:
+            few = len(curve.steps) <= _MANY_POINTS
+            axes.plot(
+                curve.steps,
+                curve.values,
+                linestyle=style,
+                marker=marker if few else "",
+                markersize=5,
+                color=color,
+                label=name,
+            )
+    if train.steps or validation.steps:
+        axes.legend(loc=key)
+    else:
+        axes.text(0.5, 0.5, "nothing was recorded", transform=axes.transAxes, ha="center")
+    axes.grid(alpha=0.4)
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    """The names on one line each, and no wider than there is room for."""
+    return [_fitted(" ".join(name.split())) for name in names]
+
+
+def _fitted(line: str) -> str:
+    shown = line[:100]  # of any font, more than there is room for
+    while _width(shown) > NAME_WIDTH:
+        shown = shown.removesuffix("…")[:-1] + "…"
+    return shown
+
+
+def _width(line: str) -> float:
+    """In ems."""
+    font = FontProperties(size=1)
+    return text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
+
+
+def _plain(texts: Iterable[Text]) -> None:
+    """Shows a name that a user gave as it is: `$` would start a formula."""
+    for text in texts:
+        text.set_parse_math(False)

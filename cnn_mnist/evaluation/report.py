@@ -1,0 +1,190 @@
+"""What a person and a program get to see of an evaluation and of the data.
+
+The numbers come from `metrics`, the pictures from `figures`; here they go to the terminal, to
+files and to TensorBoard.
+"""
+
+import io
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.evaluation import figures
+from cnn_mnist.evaluation.metrics import Report
+from cnn_mnist.evaluation.page import number, page
+from cnn_mnist.utils.curves import Curves
+from cnn_mnist.utils.files import write_files
+
+
+def write(
+    report: Report, curves: Curves, folder: str | os.PathLike, *, title: str = "Test report"
+) -> dict[str, bytes]:
+    """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
+
+    Args:
+      curves: of the training that led here; those that are empty are shown as such.
+      folder: made if need be.
+      title: the heading of the page; any text.
+
+    Returns:
+      The PNG files by the figures' names, for `to_tensorboard`.
+
+    Raises:
+      OSError: a file cannot be written.
+    """
+    pictures = _pngs(report_figures(report, curves))
+    text = json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+    write_files(
+        folder,
+        {
+            **_named(pictures),
+            "report.json": (text + "\n").encode(),
+            "report.html": page(report, pictures, title).encode(),
+        },
+    )
+    return pictures
+
+
+def report_figures(report: Report, curves: Curves) -> dict[str, Figure]:
+    """`confusion_matrix`, `mistakes`, `calibration` and `learning_curves`."""
+    return {
+        "confusion_matrix": figures.confusion_matrix(report.confusion, report.class_names),
+        "mistakes": figures.mistakes(report.mistakes, report.class_names),
+        "calibration": figures.calibration(report.calibration, report.calibration_error),
+        "learning_curves": figures.learning_curves(curves),
+    }
+
+
+def write_data_figures(
+    data: Dataset, class_names: Sequence[str], folder: str | os.PathLike
+) -> dict[str, bytes]:
+    """Writes what the data look like: `examples.png` of the training images, and `labels.png`.
+
+    Of images in shards, the examples are from the beginning of the first shard.
+
+    Args:
+      class_names: of the K classes, in the order of the labels.
+      folder: made if need be.
+
+    Returns:
+      The PNG files by the figures' names, `examples` and `labels`, for `to_tensorboard`.
+
+    Raises:
+      DatasetError: a shard is damaged.
+      OSError: a file cannot be written.
+    """
+    classes = len(class_names)
+    counts = {
+        name: np.sum([np.bincount(p.labels, minlength=classes) for p in split.pieces()], axis=0)
+        for name, split in vars(data).items()
+        if len(split)
+    }
+    shown = next(data.train.pieces())
+    pictures = _pngs(
+        {
+            "examples": figures.examples(shown.images, shown.labels, class_names),
+            "labels": figures.label_distribution(counts, class_names),
+        }
+    )
+    write_files(folder, _named(pictures))
+    return pictures
+
+
+def to_tensorboard(
+    pictures: Mapping[str, bytes], logdir: str | os.PathLike, step: int, prefix: str = "report"
+) -> None:
+    """Writes pictures, with the tags `prefix/name`, to an event file of their own.
+
+    Args:
+      pictures: PNG files by name.
+      logdir: best a folder of its own: TensorBoard reads only the newest event file of a folder
+        while that is being written.
+      step: the global step at which they are shown.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    # Not before it is needed: this loads TensorFlow.
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    values = []
+    for name, picture in pictures.items():
+        width, height = struct.unpack(">II", picture[16:24])  # of the PNG's first chunk, IHDR
+        image = Summary.Image(
+            encoded_image_string=picture,
+            width=width,
+            height=height,
+            colorspace=4,  # RGBA
+        )
+        values.append(Summary.Value(tag=f"{prefix}/{name}", image=image))
+    now, content = time.time(), io.BytesIO()
+    for event in (
+        Event(wall_time=now, file_version="brain.Event:2"),
+        Event(wall_time=now, step=step, summary=Summary(value=values)),
+    ):
+        RecordWriter(content).write(event.SerializeToString())
+    name = f"events.out.tfevents.{now:020.9f}.{socket.gethostname()}.{os.getpid()}"
+    write_files(logdir, {name: content.getvalue()})
+
+
+def table(report: Report) -> RenderableType:
+    """The scores of each class for the terminal, the worst first, and the total."""
+    classes = Table("class")
+    for head in ("accuracy", "precision", "F1", "images", "right"):
+        classes.add_column(head, justify="right")
+    for score in report.worst_first:
+        classes.add_row(
+            Text(score.name),
+            number(score.accuracy),
+            number(score.precision),
+            number(score.f1),
+            f"{score.images:,}",
+            f"{score.right:,}",
+        )
+    classes.add_section()
+    right = sum(score.right for score in report.classes)
+    classes.add_row("all", number(report.accuracy), "", "", f"{report.images:,}", f"{right:,}")
+    total = f"loss {number(report.loss)}, expected calibration error " + number(
+        report.calibration_error
+    )
+    return Group(Text("Every class, the worst first", style="bold"), classes, Text(total))
+
+
+def confusion_table(report: Report) -> RenderableType:
+    """The confusion matrix for the terminal: a row for each true class, counts by prediction.
+
+    Where names are longer than a number, the columns have the labels, which the rows explain.
+    """
+    labels = [str(score.index) for score in report.classes]
+    names = list(report.class_names)
+    short = all(len(name) <= 4 for name in names)
+    counts = Table("true \\ predicted", box=None)
+    for head in names if short else labels:
+        counts.add_column(Text(head), justify="right")
+    for score, row in zip(report.classes, report.confusion.tolist(), strict=True):
+        cells = [
+            Text(str(count), style="bold" if k == score.index else "" if count else "dim")
+            for k, count in enumerate(row)
+        ]
+        counts.add_row(Text(score.name if short else f"{score.index} {score.name}"), *cells)
+    return Group(Text("What is taken for what", style="bold"), counts)
+
+
+def _pngs(drawn: Mapping[str, Figure]) -> dict[str, bytes]:
+    return {name: figures.png(figure) for name, figure in drawn.items()}
+
+
+def _named(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{name}.png": picture for name, picture in pictures.items()}

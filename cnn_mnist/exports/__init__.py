@@ -1,0 +1,1 @@
+"""The trained network in the formats of other programs."""

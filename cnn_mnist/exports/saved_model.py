@@ -1,0 +1,81 @@
+"""Exports a trained network as a SavedModel that takes raw or encoded images."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.checkpoints import restore
+from cnn_mnist.models.averaging import variables_to_restore
+from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import sessions
+from cnn_mnist.utils.files import whole_folder
+
+RAW = "serving_default"
+ENCODED = "encoded"
+EXAMPLES = "images.npy"
+
+
+def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray) -> None:
+    """Writes the newest checkpoint of `model_dir` as a SavedModel, whole or not at all.
+
+    Two signatures, both with the outputs `classes`, `int64 [B]`, and `probabilities`,
+    `float32 [B, 10]`:
+
+    - `serving_default`: `images`, `uint8 [B, 28, 28]`, light ink on dark ground;
+    - `encoded`: `images`, `string [B]`, each a PNG or JPEG file with the same kind of
+      picture, which is made grey, and 28 x 28 if it is of another size.
+
+    `assets.extra/images.npy` holds `examples`, for a first try.
+
+    Args:
+      examples: `uint8 [N, 28, 28]`.
+
+    Raises:
+      InputError: if `export_dir` exists and is not an empty folder.
+      CheckpointError: if `model_dir` has no checkpoint of this network.
+    """
+    checkpoint = restore.newest(recipe, model_dir)
+    with whole_folder(export_dir) as folder:
+        _build(recipe, checkpoint, str(folder))
+        extra = folder / "assets.extra"
+        extra.mkdir()
+        np.save(extra / EXAMPLES, examples, allow_pickle=False)
+
+
+def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
+        raw = tf.compat.v1.placeholder(tf.uint8, [None, 28, 28], name="images")
+        encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_images")
+        tf.compat.v1.train.get_or_create_global_step()
+        signatures = {}
+        with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
+            for name, images, features in ((RAW, raw, raw), (ENCODED, encoded, decoded(encoded))):
+                mode = estimator.ModeKeys.PREDICT
+                spec = cnn_model_fn({"x": features}, None, mode, recipe.params())
+                signatures[name] = tf.compat.v1.saved_model.predict_signature_def(
+                    {"images": images}, spec.predictions
+                )
+        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
+        builder = tf.compat.v1.saved_model.Builder(folder)
+        builder.add_meta_graph_and_variables(
+            session,
+            [tf.saved_model.SERVING],
+            signature_def_map=signatures,
+            strip_default_attrs=True,
+        )
+        builder.save()
+
+
+@tf.autograph.experimental.do_not_convert  # it would leave a file in the temporary folder
+def decoded(encoded: Any) -> Any:
+    """Image files, `string [B]` -> `uint8 [B, 28, 28]`."""
+
+    def one(content: Any) -> Any:
+        picture = tf.io.decode_image(content, channels=1, expand_animations=False)  # [H, W, 1]
+        picture = tf.image.resize(picture, [28, 28], method="area")
+        return tf.cast(tf.round(picture[:, :, 0]), tf.uint8)
+
+    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([28, 28], tf.uint8))

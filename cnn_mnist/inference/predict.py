@@ -1,0 +1,150 @@
+"""Image files -> digits: the whole of `--mode=predict` below the flags.
+
+Results go to stdout as a table, JSON or CSV; what cannot be read goes to stderr, a line for each.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cnn_mnist.inference.images import find_images, read_image, shown
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import console
+from cnn_mnist.utils.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the network sees in one file. The fields' names are those of JSON and CSV.
+
+    Attributes:
+      file: as it was given or found.
+      digit: the most probable class.
+      probability: of that digit, 0 to 1.
+      runner_up: the second most probable class.
+      runner_up_probability: of that digit, 0 to 1.
+    """
+
+    file: str
+    digit: int
+    probability: float
+    runner_up: int
+    runner_up_probability: float
+
+
+def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "table") -> int:
+    """Reads image files, asks the network of the newest checkpoint, and prints its answers.
+
+    Files that are no images of a digit are told on stderr; the others are answered all the same.
+    TensorFlow is loaded once the files are read, and not at all if none can be.
+
+    Args:
+      recipe: names the network.
+      model_dir: a folder of checkpoints, or a checkpoint's prefix.
+      patterns: files, folders and globs; see `images.find_images`.
+      output: a key of `FORMATS`.
+
+    Returns:
+      The exit code: 0, or 2 if any pattern or file could not be used.
+
+    Raises:
+      CheckpointError: no checkpoint that can be used.
+    """
+    files, images, errors = read_images(patterns)
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    if files:
+        console.start_tensorflow()
+        from cnn_mnist.inference.predictor import Predictor
+
+        with Predictor(model_dir, recipe) as predictor:
+            _, probabilities = predictor.predict(images)
+        print(FORMATS[output](answers(files, probabilities)), end="")
+    return 2 if errors else 0
+
+
+def read_images(patterns: Sequence[str]) -> tuple[list[Path], np.ndarray, list[InputError]]:
+    """Reads what can be read.
+
+    Returns:
+      The N files that hold a digit, their images, `uint8 [N, 28, 28]`, and what is wrong with the
+      others.
+    """
+    files: list[Path] = []
+    images: list[np.ndarray] = []
+    errors: list[InputError] = []
+    for pattern in patterns:
+        try:
+            found = find_images([pattern])
+        except InputError as error:
+            errors.append(error)
+            continue
+        for path in found:
+            try:
+                images.append(read_image(path))
+                files.append(path)
+            except InputError as error:
+                errors.append(error)
+    return files, np.array(images, np.uint8).reshape(-1, 28, 28), errors
+
+
+def answers(files: Sequence[Path], probabilities: np.ndarray) -> list[Answer]:
+    """Names each file's two most probable digits.
+
+    Args:
+      files: N paths.
+      probabilities: `float32 [N, K]`.
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    return [
+        Answer(
+            # Names need not be valid Unicode on disk; output must be.
+            file=str(path).encode(errors="backslashreplace").decode(),
+            digit=int(best),
+            probability=float(row[best]),
+            runner_up=int(second),
+            runner_up_probability=float(row[second]),
+        )
+        for path, row, (best, second) in zip(files, probabilities, order[:, :2], strict=True)
+    ]
+
+
+def as_table(rows: Sequence[Answer]) -> str:
+    """For people: a line for each file, in columns; probabilities in percent."""
+    names = [shown(row.file) for row in rows]
+    width = max(map(len, ["file", *names]))
+    lines = [f"{'file':{width}}  digit  probability  runner-up"]
+    lines += [
+        f"{name:{width}}  {row.digit:5}  {row.probability:11.1%}  "
+        f"{row.runner_up} ({row.runner_up_probability:.1%})"
+        for name, row in zip(names, rows, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(rows: Sequence[Answer]) -> str:
+    """For programs: a list of objects with the fields of `Answer`."""
+    return json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
+
+
+def as_csv(rows: Sequence[Answer]) -> str:
+    """For programs and spreadsheets: a header with the fields of `Answer`, then a line for each."""
+    text = io.StringIO()
+    fields = [field.name for field in dataclasses.fields(Answer)]
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(row) for row in rows)
+    return text.getvalue()
+
+
+FORMATS: dict[str, Callable[[Sequence[Answer]], str]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+}

@@ -1,0 +1,134 @@
+"""Images in memory -> digits, with a graph that is built once and called many times.
+
+Shapes are written with these axes: B batch, K classes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.checkpoints import record, restore
+from cnn_mnist.checkpoints.saver import READ_ERRORS
+from cnn_mnist.data.dataset import IMAGE_SHAPE, NUM_CLASSES
+from cnn_mnist.models.averaging import variables_to_restore
+from cnn_mnist.models.model_fn import IMAGE_SHAPES, cnn_model_fn
+from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist.utils import sessions
+
+CHUNK = 200  # images a run of the graph: the fastest of 10 to 1000; activations take 20 MB
+
+
+class Predictor:
+    """A trained network, ready to be asked.
+
+    The graph is the PREDICT graph of `cnn_model_fn`, so the answers are those of
+    `Estimator.predict`, bit for bit. With the weights as constants one image took 0.8 ms instead of
+    1.0, and batches 2 % less time, but TensorFlow then rounds otherwise: probabilities differed by
+    up to 2.4e-6.
+
+    A context manager. Several threads may call `predict`.
+
+    Attributes:
+      checkpoint: the prefix of the checkpoint that was read.
+      global_step: the step at which it was saved.
+    """
+
+    def __init__(self, model_dir: str, recipe: Recipe | None = None) -> None:
+        """Reads the newest checkpoint of `model_dir`, or the one whose prefix it is.
+
+        Args:
+          model_dir: a folder of checkpoints, or a prefix such as `model_dir/model.ckpt-1500`.
+          recipe: names the network; None for what is noted in `model_dir`, or else the classic one.
+
+        Raises:
+          CheckpointError: there is none, it cannot be read, or it is of another network.
+        """
+        if recipe is None:
+            there = record.read(model_dir)
+            recipe = there.recipe if there else RECIPES["estimator"]
+        if Path(f"{model_dir}.index").is_file():
+            self.checkpoint = model_dir
+            restore.check_fits(recipe, model_dir)
+        else:
+            self.checkpoint = restore.newest(recipe, model_dir)
+        with tf.Graph().as_default():
+            with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
+                graphs = {dtype: _predictions(dtype, recipe) for dtype in ("uint8", "float32")}
+            self._session = tf.compat.v1.Session(config=sessions.config())
+            try:
+                self.global_step = _restored(self._session, self.checkpoint, recipe)
+            except restore.CheckpointError:
+                self._session.close()
+                raise
+        self._runs = {
+            dtype: self._session.make_callable(fetches, [images])
+            for dtype, (images, fetches) in graphs.items()
+        }
+
+    def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Classifies images, in chunks of 200, so that memory does not grow with their number.
+
+        Args:
+          images: `uint8` 0 to 255 or `float32` 0 to 1, of shape `[B, 28, 28]`, `[B, 28, 28, 1]` or
+            `[B, 784]`; B may be 0.
+
+        Returns:
+          Classes, `int64 [B]`, and probabilities, `float32 [B, K]`.
+
+        Raises:
+          TypeError: images of another dtype.
+          ValueError: images of another shape.
+        """
+        images = np.asarray(images)
+        if images.dtype.name not in self._runs:
+            raise TypeError(f"images are {images.dtype}, expected {' or '.join(self._runs)}")
+        if images.shape[1:] not in IMAGE_SHAPES:
+            raise ValueError(
+                f"images have the shape {images.shape}, expected [B] and one of {IMAGE_SHAPES}"
+            )
+        run = self._runs[images.dtype.name]
+        images = images.reshape(-1, *IMAGE_SHAPE)
+        classes = np.empty(len(images), np.int64)
+        probabilities = np.empty((len(images), NUM_CLASSES), np.float32)
+        for first in range(0, len(images), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            classes[chunk], probabilities[chunk] = run(images[chunk])
+        return classes, probabilities
+
+    def close(self) -> None:
+        """Frees the session; `predict` cannot be called any more."""
+        self._session.close()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _restored(session: Any, checkpoint: str, recipe: Recipe) -> int:
+    """Gives the variables of the default graph their values; returns the global step.
+
+    Raises:
+      CheckpointError: the checkpoint's files are damaged.
+    """
+    try:
+        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
+    except READ_ERRORS as error:
+        raise restore.unreadable(checkpoint, error) from error
+    return restore.step_of(checkpoint)
+
+
+def _predictions(dtype: str, recipe: Recipe) -> tuple[Any, Any]:
+    """Adds the PREDICT graph for one dtype of images to the default graph.
+
+    Returns:
+      The placeholder of the images, and the fetches: classes and probabilities.
+    """
+    images = tf.compat.v1.placeholder(dtype, [None, *IMAGE_SHAPE])
+    mode = estimator.ModeKeys.PREDICT
+    outputs = cnn_model_fn({"x": images}, None, mode, recipe.params()).predictions
+    return images, (outputs["classes"], outputs["probabilities"])

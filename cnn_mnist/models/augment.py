@@ -1,0 +1,102 @@
+"""Training images, moved a little, so that a network sees no image twice.
+
+Shapes are written with these axes: B batch, H height, W width.
+"""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist.models import parts
+from cnn_mnist.models.layers import key_of_step
+
+SHIFT = 2.0  # pixels at most, in each direction
+ROTATION = 12.0  # degrees at most, in each direction
+AFFINE_SHIFT = 2.5
+ZOOM = 0.1  # at most, of 1, in each direction
+
+# kind -> pixels, degrees and zoom at most
+REACH = {
+    "shift": (SHIFT, 0.0, 0.0),
+    "rotation": (0.0, ROTATION, 0.0),
+    "shift_and_rotation": (SHIFT, ROTATION, 0.0),
+    "affine": (AFFINE_SHIFT, ROTATION, ZOOM),
+}
+
+
+def augmented(images: Any, kind: str, *, seed: int) -> Any:
+    """Shifts, turns and zooms each image by amounts of its own.
+
+    `[B, H, W, 1]`, `float32`, in and out.
+
+    The amounts are uniform, and a function of (seed, step). What comes in from outside an
+    image is 0, the colour of MNIST's paper.
+
+    Args:
+      kind: one of `recipes.AUGMENTS`.
+    """
+    if kind == "none":
+        return images
+    shift, degrees, zoom = REACH[kind]
+    rotation = math.radians(degrees)
+    with tf.name_scope("augment"):
+        key = key_of_step(seed, "augment")
+        height, width = images.shape[1:3]
+        count = 5 if zoom else 3
+
+        def draw(rows: Any) -> Any:
+            amounts = tf.random.stateless_uniform([count, rows], key, -1.0, 1.0, alg="philox")
+            return tf.transpose(amounts)
+
+        amounts = parts.rows_of_batch(draw, tf.shape(images)[0])  # [B, count]
+        turn, right, down, *zooms = tf.unstack(amounts, count, axis=1)
+        steps = [1 + each * zoom for each in zooms]
+        transforms = about_the_middle(
+            turn * rotation, right * shift, down * shift, height, width, *steps
+        )
+        return warp(images, transforms)
+
+
+def warp(images: Any, transforms: Any) -> Any:
+    """Moves images `[B, H, W, 1]` by `transforms`, `[B, 8]`; what comes in from outside is 0."""
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=images.shape[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def about_the_middle(
+    angle: Any,
+    right: Any,
+    down: Any,
+    height: int,
+    width: int,
+    step_right: Any = 1.0,
+    step_down: Any = 1.0,
+) -> Any:
+    """Turns about the middle of an image, then zooms, then shifts.
+
+    Args:
+      angle: radians `[B]`, against the clock.
+      right, down: pixels `[B]`.
+      height, width: of the images, pixels.
+      step_right, step_down: `[B]`, pixels of the input from one of the output's pixels to the next:
+        0.5 makes an image twice as wide or high.
+
+    Returns:
+      What `ImageProjectiveTransformV3` takes, `float32 [B, 8]`: a0, a1, a2, b0, b1, b2, 0, 0, which
+      take the output's pixel (x, y) from the input's (a0 x + a1 y + a2, b0 x + b1 y + b2).
+    """
+    x, y = (width - 1) / 2 + right, (height - 1) / 2 + down  # where the middle goes
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    a0, a1 = cos * step_right, -sin * step_down
+    b0, b1 = sin * step_right, cos * step_down
+    a2 = (width - 1) / 2 - a0 * x - a1 * y
+    b2 = (height - 1) / 2 - b0 * x - b1 * y
+    zero = tf.zeros_like(angle)
+    return tf.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)

@@ -1,0 +1,200 @@
+"""The model function: one forward pass, three returns.
+
+Shapes are written with these axes: B batch, K classes, M columns of a committee.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.models import networks, scopes
+from cnn_mnist.models.augment import augmented
+from cnn_mnist.models.averaging import averaged, variables_to_restore
+from cnn_mnist.models.schedules import learning_rate
+from cnn_mnist.recipes import Recipe
+
+MOMENTUM = 0.9
+ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
+UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
+IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
+
+
+def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
+    """The op that takes one training step, and `step` forward by 1.
+
+    Args:
+      descent: an optimizer of `tf.compat.v1.train`.
+      objective: what it makes smaller: a scalar.
+      loss: what is shown: a scalar.
+      step: the global step.
+      recipe: whether the weights are averaged.
+    """
+    with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
+        return averaged(descent.minimize(objective, step), recipe, step)
+
+
+def cnn_model_fn(
+    features: Any, labels: Any, mode: str, params: dict[str, Any] | None = None
+) -> Any:
+    """The model function of an Estimator: builds one mode's graph.
+
+    `Estimator(model_fn=cnn_model_fn, model_dir=...)` trains, evaluates and predicts with it.
+
+    Args:
+      features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape
+        `[B, 28, 28]`, `[B, 28, 28, 1]` or `[B, 784]`.
+      labels: `int32 [B]`, 0 to 9; None in PREDICT.
+      mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT` of the Estimator.
+      params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
+
+    Returns:
+      An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
+      from the op named `softmax_tensor`; a committee's are the mean of its columns'. TRAIN: the
+      same, the loss, a scalar, and the op that takes one step of the optimizer; a committee's loss
+      is the mean of its columns' own. EVAL: the loss of the probabilities, and the metrics
+      `accuracy` and `average_loss`.
+
+    Raises:
+      TypeError: images of another dtype.
+      ValueError: images of another shape.
+      RecipeError: a parameter out of range.
+    """
+    return spec(features, labels, mode, Recipe(**(params or {})))
+
+
+def spec(
+    features: Any,
+    labels: Any,
+    mode: str,
+    recipe: Recipe,
+    minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
+) -> Any:
+    """The `EstimatorSpec` of one mode, as of `cnn_model_fn`.
+
+    Args:
+      minimize: makes the training step, as `minimized` does.
+    """
+    recipe = recipe.resolved()
+    training = mode == estimator.ModeKeys.TRAIN
+
+    network = networks.named(recipe.network)
+    with tf.name_scope("image"):
+        images = scaled_images(features["x"])
+        if training:
+            images = augmented(images, recipe.augment, seed=recipe.seed)
+        images = tf.cast(images, recipe.precision)
+    columns = network(
+        images, training=training, dropout_rate=recipe.dropout_rate, seed=recipe.seed
+    )  # [B, K], or [M, B, K]
+    with tf.name_scope("logits"):
+        columns = tf.cast(columns, tf.float32)
+        logits = tf.identity(voted(columns))  # [B, K]
+    with tf.name_scope("predictions"):
+        classes = tf.argmax(logits, axis=1)
+    predictions = {
+        "classes": classes,
+        "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
+    }
+    if mode == estimator.ModeKeys.PREDICT:
+        return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
+
+    with scopes.with_curve("loss"):
+        learning = columns if training and columns.shape.rank == 3 else logits
+        losses = cross_entropies(labels, learning)  # [B], or [M, B]
+        loss = tf.reduce_mean(losses)
+        objective = summed(losses, loss)
+    if training:
+        summarize_accuracy(labels, classes)
+        step = tf.compat.v1.train.get_or_create_global_step()
+        with tf.name_scope("train"), scopes.variables_outside():
+            descent = optimizer(recipe, learning_rate(recipe, step))
+            train_op = minimize(descent, objective, loss, step, recipe)
+        return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
+
+    metrics = {
+        "accuracy": tf.compat.v1.metrics.accuracy(labels, classes),
+        # The mean over images. The Estimator's own "loss" is the mean over batches, which a
+        # shorter last batch bends.
+        "average_loss": tf.compat.v1.metrics.mean(losses),
+    }
+    return estimator.EstimatorSpec(
+        mode, loss=loss, eval_metric_ops=metrics, scaffold=scaffold(recipe)
+    )
+
+
+def voted(columns: Any) -> Any:
+    """Logits `[B, K]` whose softmax is the mean of the columns' probabilities.
+
+    Args:
+      columns: logits `[M, B, K]`, or `[B, K]` of a single network, which stay as they are.
+    """
+    if columns.shape.rank == 2:
+        return columns
+    # The logarithm of the sum of the probabilities; softmax makes the mean of it.
+    return tf.reduce_logsumexp(tf.nn.log_softmax(columns), axis=0)
+
+
+def cross_entropies(labels: Any, logits: Any) -> Any:
+    """The loss of each image, `[B]` for logits `[B, K]`, and `[M, B]` for `[M, B, K]`."""
+    if logits.shape.rank == 3:
+        labels = tf.broadcast_to(labels, tf.shape(logits)[:2])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def summed(losses: Any, loss: Any) -> Any:
+    """What the optimizer is to lower: the sum of the columns' losses, a scalar.
+
+    Of the sum each column gets the gradient of its own loss, and so learns as fast as it would
+    alone; of the mean only a share.
+
+    Args:
+      losses: of each image, `[M, B]`, or `[B]` of a single network.
+      loss: their mean.
+    """
+    if losses.shape.rank == 1:
+        return loss
+    return tf.reduce_sum(tf.reduce_mean(losses, axis=1))
+
+
+def summarize_accuracy(labels: Any, classes: Any) -> None:
+    """Draws the share of the classes, `int64 [B]`, that are the labels, as the curve `accuracy`."""
+    with scopes.with_curve("accuracy"):
+        right = tf.equal(tf.cast(labels, tf.int64), classes)  # [B]
+        share = tf.reduce_mean(tf.cast(right, tf.float32))
+    tf.compat.v1.summary.scalar("accuracy", share)
+
+
+def scaffold(recipe: Recipe) -> Any:
+    """What the Estimator needs to read the scored weights; None where these are the trained."""
+    if recipe.average_decay == 0:
+        return None
+    saver = tf.compat.v1.train.Saver(variables_to_restore(recipe))
+    return tf.compat.v1.train.Scaffold(saver=saver)
+
+
+def optimizer(recipe: Recipe, learning_rate: Any) -> Any:
+    """The optimizer that a recipe names, one of `recipes.OPTIMIZERS`."""
+    if recipe.optimizer == "adam":
+        return tf.compat.v1.train.AdamOptimizer(learning_rate, epsilon=ADAM_EPSILON)
+    if recipe.optimizer == "momentum":
+        return tf.compat.v1.train.MomentumOptimizer(learning_rate, MOMENTUM)
+    return tf.compat.v1.train.GradientDescentOptimizer(learning_rate)
+
+
+def scaled_images(x: Any) -> Any:
+    """The feature "x" as the networks take it: `float32 [B, 28, 28, 1]`, 0 to 1."""
+    shape = tf.TensorShape(x.shape)
+    if shape.rank is None or tuple(shape[1:]) not in IMAGE_SHAPES:
+        raise ValueError(
+            f"features['x'] has the shape {shape}, expected [batch] and one of {IMAGE_SHAPES}"
+        )
+    if x.dtype == tf.uint8:
+        x = tf.cast(x, tf.float32) / 255
+    elif x.dtype != tf.float32:
+        raise TypeError(
+            f"features['x'] is {tf.as_dtype(x.dtype).name}, expected uint8 0 to 255 or "
+            "float32 0 to 1"
+        )
+    return tf.reshape(x, [-1, 28, 28, 1])

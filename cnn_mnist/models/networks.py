@@ -1,0 +1,161 @@
+"""The networks: pure functions from images to logits. To add one, write it and list it below.
+
+Every network takes
+
+- `images`, `float32` or `bfloat16` `[B, 28, 28, 1]`, 0 to 1;
+- `training`: whether dropout acts;
+- `dropout_rate`: share of the last hidden layer's activations that dropout sets to zero;
+- `seed`: of the initial weights and the dropout masks;
+
+and returns logits, `[B, K]`, of the same dtype, or those of a committee's columns, `[M, B, K]`.
+What a network does to its images first is part of it, so that training, evaluation and serving
+cannot disagree.
+
+Shapes are written with these axes: B batch, H height, W width, C channels, K classes, M columns.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from cnn_mnist.data.dataset import NUM_CLASSES
+from cnn_mnist.models.layers import (
+    batch_norm,
+    conv2d,
+    dense,
+    dropout,
+    flatten,
+    he_normal,
+    lecun_uniform,
+    max_pool_relu,
+    unit_columns,
+    variance_scaling,
+)
+from cnn_mnist.recipes import RecipeError
+
+COLUMNS = 3  # of the committee
+
+
+def cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """The classic convolutional network of the layers tutorial: 3,274,634 parameters."""
+    start: dict[str, Any] = {"initializer": lecun_uniform, "seed": seed}
+    net = conv2d(images, "conv2d", filters=32, kernel_size=5, **start)  # [B, 28, 28, 32]
+    net = max_pool_relu(net, "max_pool")  # [B, 14, 14, 32]
+    net = conv2d(net, "conv2d_1", filters=64, kernel_size=5, **start)  # [B, 14, 14, 64]
+    net = max_pool_relu(net, "max_pool_1")  # [B, 7, 7, 64]
+    net = flatten(net)  # [B, 3136]
+    net = dense(net, "dense", units=1024, activation=tf.nn.relu, **start)  # [B, 1024]
+    net = dropout(net, dropout_rate, training=training, seed=seed)
+    return dense(net, "dense_1", units=NUM_CLASSES, **start)  # [B, K]
+
+
+def tfjs(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """The small convolutional network of the two browser tutorials: 5,994 parameters."""
+    start: dict[str, Any] = {"initializer": variance_scaling, "seed": seed}
+    net = conv2d(images, "conv2d", filters=8, kernel_size=5, padding="VALID", **start)
+    net = max_pool_relu(net, "max_pool")  # [B, 24, 24, 8] -> [B, 12, 12, 8]
+    net = conv2d(net, "conv2d_1", filters=16, kernel_size=5, padding="VALID", **start)
+    net = max_pool_relu(net, "max_pool_1")  # [B, 8, 8, 16] -> [B, 4, 4, 16]
+    net = flatten(net)  # [B, 256]
+    net = dropout(net, dropout_rate, training=training, seed=seed)
+    return dense(net, "dense", units=NUM_CLASSES, **start)  # [B, K]
+
+
+def small_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Three narrow convolutions for training in seconds: 81,258 parameters."""
+    start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
+    net = conv2d(images, "conv2d", filters=16, kernel_size=5, **start)  # [B, 24, 24, 16]
+    net = max_pool_relu(net, "max_pool")  # [B, 12, 12, 16]
+    # [B, 10, 10, 32]
+    net = conv2d(net, "conv2d_1", filters=32, kernel_size=3, activation=tf.nn.relu, **start)
+    net = conv2d(net, "conv2d_2", filters=32, kernel_size=3, **start)  # [B, 8, 8, 32]
+    net = max_pool_relu(net, "max_pool_1")  # [B, 4, 4, 32]
+    return _head(flatten(net), 128, training, dropout_rate, seed)
+
+
+def deep_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Three normalized 5x5 convolutions and one pooling: 1,439,722 parameters."""
+
+    def conv(net: Any, index: int, filters: int, activation: Any = None) -> Any:
+        name = _numbered("conv2d", index)
+        start: dict[str, Any] = {"initializer": he_normal, "padding": "VALID", "seed": seed}
+        net = conv2d(net, name, filters=filters, kernel_size=5, use_bias=False, **start)
+        name = _numbered("batch_normalization", index)
+        return batch_norm(net, name, training=training, activation=activation)
+
+    net = conv(images, 0, 32, tf.nn.relu)  # [B, 24, 24, 32]
+    net = max_pool_relu(conv(net, 1, 64), "max_pool")  # [B, 20, 20, 64] -> [B, 10, 10, 64]
+    net = conv(net, 2, 128, tf.nn.relu)  # [B, 6, 6, 128]
+    return _head(flatten(net), 256, training, dropout_rate, seed)
+
+
+def committee(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Columns that learn side by side, each a `deep_cnn`; their probabilities are averaged.
+
+    "Multi-column deep neural networks for image classification" (Ciresan, Meier and Schmidhuber,
+    2012). Each column has initial weights and dropout masks of its own.
+    """
+    columns = []
+    for index in range(COLUMNS):
+        with tf.compat.v1.variable_scope(f"column_{index}"):
+            column = deep_cnn(images, training=training, dropout_rate=dropout_rate, seed=seed)
+            columns.append(column)
+    return tf.stack(columns, name="columns")  # [M, B, K]
+
+
+def keras_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Two hidden layers of 128 on normalised images, the Keras tutorial's: 118,282 parameters."""
+    return _mlp(unit_columns(images), (128, 128), training, dropout_rate, seed)
+
+
+def core_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Hidden layers of 700 and 500, the low-level tutorial's: 905,010 parameters."""
+    return _mlp(images, (700, 500), training, dropout_rate, seed)
+
+
+NETWORKS: dict[str, Callable[..., Any]] = {
+    "cnn": cnn,
+    "tfjs": tfjs,
+    "small_cnn": small_cnn,
+    "deep_cnn": deep_cnn,
+    "committee": committee,
+    "keras_mlp": keras_mlp,
+    "core_mlp": core_mlp,
+}
+
+
+def named(name: str) -> Callable[..., Any]:
+    """The network of this name.
+
+    Raises:
+      RecipeError: there is none.
+    """
+    if name not in NETWORKS:
+        raise RecipeError(f"--network={name}: expected one of {', '.join(NETWORKS)}")
+    return NETWORKS[name]
+
+
+def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:
+    """A hidden layer with ReLU and dropout, then the logits: `[B, N]` -> `[B, K]`."""
+    start: dict[str, Any] = {"initializer": he_normal, "seed": seed}
+    net = dense(net, "dense", units=units, activation=tf.nn.relu, **start)
+    net = dropout(net, dropout_rate, training=training, seed=seed)
+    return dense(net, "dense_1", units=NUM_CLASSES, **start)
+
+
+def _mlp(
+    images: Any, hidden: tuple[int, ...], training: bool, dropout_rate: float, seed: int
+) -> Any:
+    """A multilayer perceptron: dense layers with ReLU between them."""
+    net = flatten(images)  # [B, 784]
+    for index, units in enumerate(hidden):
+        name = _numbered("dense", index)
+        net = dense(net, name, units=units, activation=tf.nn.relu, seed=seed)
+    net = dropout(net, dropout_rate, training=training, seed=seed)
+    return dense(net, _numbered("dense", len(hidden)), units=NUM_CLASSES, seed=seed)
+
+
+def _numbered(name: str, index: int) -> str:
+    """`dense`, `dense_1`, `dense_2`, ...: how `tf.layers` and Keras number their layers."""
+    return f"{name}_{index}" if index else name

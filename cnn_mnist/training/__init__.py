@@ -1,0 +1,1 @@
+"""Builds the Estimator and runs it: hooks, validation, several steps per session call."""

@@ -1,0 +1,273 @@
+"""The words of a command line: where they come from, what a flag's value may be, and the help.
+
+absl reads the flags. What is wrong with one is said in one line of our own: the flag, what was
+expected, what was found.
+"""
+
+import itertools
+import re
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from cnn_mnist.utils import usage
+from cnn_mnist.utils.usage import UsageError
+
+HELP = ("-h", "--help", "-help", "-?", "--helpshort", "--helpfull")
+# Programs that run a notebook or a prompt. Their arguments are not ours.
+LAUNCHERS = re.compile(r"(ipykernel_launcher|colab_kernel_launcher|ipython[\d.]*)(\.py|\.exe)?")
+LAUNCHER_PACKAGES = ("ipykernel", "IPython")  # started as `python -m ipykernel`
+WITHOUT_FILE = ("-c", "-m")  # what Python calls a program that it has no file for
+CONNECTION_FILE = re.compile(r"--?f=.*\.json")
+# What a word processor or a web page makes of "-" and "--": hyphens, dashes and the minus sign.
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+WHOLE = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|\d{1,3}(_\d{3})+)", re.ASCII)
+WIDTH = 88  # columns of the help
+INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "      "}
+LONGEST_NUMBER = 4_000  # digits; Python reads no more than 4,300
+
+
+class WholeNumber(flags.ArgumentParser[int]):
+    """Takes `20000`, `20,000` and `20_000`."""
+
+    syntactic_help = "a whole number"
+
+    def __init__(self, least: int | None = None, most: int | None = None) -> None:
+        """Sets the range; None: no limit."""
+        self._least, self._most = least, most
+        if least is not None:
+            self.syntactic_help += f" of at least {least}"
+        if most is not None:
+            self.syntactic_help += f" and at most {most}"
+
+    def parse(self, argument: str | int) -> int:
+        """The number; raises ValueError for what is none, or is out of range."""
+        if isinstance(argument, str):
+            text = argument.strip()
+            if not WHOLE.fullmatch(text) or len(text) > LONGEST_NUMBER:
+                raise ValueError(f"expected a whole number, such as 20000, found {_cut(argument)}")
+            argument = int(re.sub("[,_]", "", text))
+        too_small = self._least is not None and argument < self._least
+        if too_small or (self._most is not None and argument > self._most):
+            raise ValueError(f"expected {self.syntactic_help}")
+        return argument
+
+    def flag_type(self) -> str:
+        """What the numbers are called by those who list flags."""
+        return "int"
+
+
+class Number(flags.ArgumentParser[float]):
+    """Takes what Python's `float` takes."""
+
+    syntactic_help = "a number"
+
+    def parse(self, argument: str | float) -> float:
+        """The number; raises ValueError for what is none."""
+        try:
+            return float(argument)
+        except ValueError:
+            found = _cut(str(argument))
+            raise ValueError(f"expected a number, such as 0.001, found {found}") from None
+
+    def flag_type(self) -> str:
+        """What the numbers are called by those who list flags."""
+        return "float"
+
+
+class Choice(flags.ArgumentParser[str]):
+    """Takes one of some names."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """Sets the names."""
+        self.names = names
+        self.syntactic_help = f"one of {', '.join(names)}"
+
+    def parse(self, argument: str) -> str:
+        """The name; raises ValueError for any other."""
+        if argument not in self.names:
+            raise ValueError(f"expected {self.syntactic_help}, found {_cut(argument)}")
+        return argument
+
+    def flag_type(self) -> str:
+        """What the names are called by those who list flags."""
+        return "string enum"
+
+
+class YesOrNo(flags.BooleanParser):
+    """Takes true and false, as absl does."""
+
+    syntactic_help = "true or false"
+    names = ("true", "false")
+
+    def parse(self, argument: str | int) -> bool:
+        """The truth; raises ValueError for what is neither."""
+        try:
+            return super().parse(argument)
+        except ValueError:
+            found = _cut(str(argument))
+            raise ValueError(f"expected true or false, found {found}") from None
+
+
+class Names(flags.ListParser):
+    """Takes names separated by commas."""
+
+    def parse(self, argument: str | list[str]) -> list[str]:
+        """The names; raises ValueError where a quotation mark is not closed."""
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError(
+                f"expected {self.syntactic_help}, found {_cut(str(argument))}"
+            ) from None
+
+
+TEXT: flags.ArgumentParser[str] = flags.ArgumentParser()
+
+
+def typed(argv: Sequence[str] | None) -> list[str]:
+    """The arguments of a command, without the program's name.
+
+    Args:
+      argv: a command, with or without the program's name; None: `sys.argv`. In a notebook that is
+        the command of the kernel, of which nothing is taken.
+    """
+    if isinstance(argv, str):
+        raise TypeError(f"expected a list of arguments, found the text {argv!r}")
+    if argv is None:
+        return [] if _is_launcher(sys.argv[0]) else _without_connection_file(sys.argv[1:])
+    is_flag = bool(argv) and argv[0][:1] in ("-", *DASHES) and argv[0] not in WITHOUT_FILE
+    return list(argv if is_flag else argv[1:])
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether one of the arguments is a flag for help."""
+    return any(word in HELP for word in arguments)
+
+
+def help_text(program: str, about: str, values: flags.FlagValues) -> str:
+    """What `--help` prints: the program, what it is about, and every flag with its default."""
+    paragraphs = [
+        "-h, --help: Print this help.",
+        "--flagfile=FILE: Read flags from a text file, one a line.",
+        *(_described(values[name]) for name in values),
+    ]
+    wrapped = [textwrap.fill(text, WIDTH, **INDENT) for text in paragraphs]
+    return "\n".join(
+        [
+            *(about.strip(), "", f"usage: {program} [flags]", ""),
+            "Each flag is given as --flag=value or --flag value. Of a flag given twice, the last",
+            "one counts. Thousands in whole numbers may be separated: 20000, 20,000 or 20_000.",
+            *("", *wrapped),
+        ]
+    )
+
+
+def parse(arguments: Sequence[str], values: flags.FlagValues) -> None:
+    """Reads arguments, without the program's name, into flags, which start from their defaults.
+
+    Raises:
+      UsageError: a flag that does not exist, or a value that it does not take.
+    """
+    for name in values:
+        values[name].unparse()
+    _check_no_flag_is_a_value(arguments, values)
+    try:
+        positional = values(["", *arguments])[1:]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--flagfile: expected a text file, found {error}") from None
+    except flags.CantOpenFlagFileError as error:
+        reason = re.sub(r"^.*flagfile: (\[Errno \d+\] )?", "", str(error))
+        raise UsageError(usage.one_line(f"--flagfile: cannot be read: {reason}")) from None
+    except (flags.Error, ValueError) as error:  # ValueError: of --noflag=value
+        raise UsageError(usage.one_line(_in_our_words(str(error)))) from None
+    if positional:
+        raise UsageError(_not_a_flag(positional[0], values))
+
+
+def _cut(value: str) -> str:
+    return f"{value!r:.100}"
+
+
+# What absl says, and what is said instead.
+_OUR_WORDS = (
+    (r"flag (--.*)", r"\1"),
+    (r"Missing value for flag (.*)", r"\1: expected a value, found none"),
+    (r"(--?no[^=]*)=(.*) does not take an argument", r"\1: expected no value, found '\2'"),
+    (r"--flagfile with no argument", "--flagfile: expected a file, found none"),
+)
+
+
+def _in_our_words(message: str) -> str:
+    for theirs, ours in _OUR_WORDS:
+        match = re.fullmatch(theirs, message, re.DOTALL)
+        if match:
+            return match.expand(ours)
+    return message
+
+
+def _described(flag: Any) -> str:
+    """A flag's name, meaning, values and, if it has one of its own, default."""
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    values = flag.parser.syntactic_help
+    if flag.default in (None, []):
+        return f"{name}: {flag.help}" + (f" ({values})" if values else "")
+    default = ",".join(flag.default) if isinstance(flag.default, list) else str(flag.default)
+    default = default.lower() if flag.boolean else default
+    return f"{name}: {flag.help} ({f'{values}; ' if values else ''}default: {default})"
+
+
+def _is_launcher(program: str) -> bool:
+    """Whether it runs notebooks or a prompt, and its arguments are its own."""
+    path = Path(program)
+    if path.name == "__main__.py":
+        return path.parent.name in LAUNCHER_PACKAGES
+    return LAUNCHERS.fullmatch(path.name) is not None
+
+
+def _without_connection_file(words: list[str]) -> list[str]:
+    """Leaves out a kernel's `-f FILE.json` or `--f=FILE.json`."""
+    kept = []
+    index = 0
+    while index < len(words):
+        if CONNECTION_FILE.fullmatch(words[index]):
+            index += 1
+        elif CONNECTION_FILE.fullmatch("=".join(words[index : index + 2])):
+            index += 2
+        else:
+            kept.append(words[index])
+            index += 1
+    return kept
+
+
+def _check_no_flag_is_a_value(words: Sequence[str], values: flags.FlagValues) -> None:
+    """Refuses `--model_dir --steps=5`, which absl takes for a folder named `--steps=5`."""
+    takes_value = {
+        f"{dashes}{n}" for n in values if not values[n].boolean for dashes in ("-", "--")
+    }
+    for word, following in itertools.pairwise(words):
+        name = following.removeprefix("--").partition("=")[0]
+        if word in takes_value and following.startswith("--") and name in values:
+            raise UsageError(f"{word}: expected a value, found the flag {usage.shown(following)}")
+
+
+def _not_a_flag(word: str, values: flags.FlagValues) -> str:
+    """What is said of an argument that is no flag."""
+    shown, bare = usage.shown(word), word.lstrip("-" + DASHES)
+    if word.startswith(tuple(DASHES)):
+        kind = unicodedata.name(word[0]).lower()
+        return f"{shown}: starts with the character {kind}; expected two hyphens, --{bare}"
+    if word.startswith("-") and bare and not bare.startswith("="):
+        return f"{shown}: stands after --, which ends the flags; leave the -- out"
+    meant = [
+        f"--{name}={word}" for name in values if word in getattr(values[name].parser, "names", ())
+    ]
+    if word.partition("=")[0] in values:
+        meant = [f"--{word}"]
+    hint = f". Did you mean: {', '.join(map(usage.shown, meant))} ?" if meant else ""
+    return f"{shown}: unknown argument; every flag starts with --{hint}"

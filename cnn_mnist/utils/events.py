@@ -1,0 +1,169 @@
+"""TensorBoard's event files: that they are written, and that it is told if they are not.
+
+TensorFlow writes them from a thread. When the disk is full, the thread dies with a traceback of its
+own; whoever gives it another event, or asks for all to be on disk, gets the error.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cnn_mnist.utils import stderr
+from cnn_mnist.utils.errors import RunError, reason
+from cnn_mnist.utils.files import naming, write_files
+
+FILES = "events.out.tfevents.*"
+PROBE, PROBE_BYTES = ".probe", 1 << 16
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
+
+log = logging.getLogger(__name__)
+
+
+class CurvesError(RunError):
+    """Curves that could not be written, on a full disk."""
+
+
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """While entered, the threads that write event files print no traceback when they fail."""
+    before = threading.excepthook
+
+    def quietly(failure: Any) -> None:
+        if failure.thread is None or failure.thread.name not in WRITER_THREADS:
+            before(failure)
+
+    threading.excepthook = quietly
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
+    with Path(os.devnull).open("w") as nowhere, stderr.redirected(nowhere.fileno()):
+        yield
+
+
+def require_space(folder: str | os.PathLike) -> None:
+    """Checks that a file can be made in a folder, which is made if need be, and be written.
+
+    TensorFlow's writer would begin without one, print lines from its thread, and lose the curves.
+
+    Raises:
+      OSError: it cannot.
+    """
+    with naming(folder):
+        for path in write_files(folder, {PROBE: bytes(PROBE_BYTES)}):
+            path.unlink()
+
+
+def begin(folder: str | os.PathLike) -> None:
+    """Lets the Estimator's curves of a run begin in a new file, in a folder made if need be.
+
+    TensorFlow keeps a folder's writer for the whole life of the process. In a notebook its file may
+    have been deleted since, or lie in the folder that the process worked in before.
+
+    Raises:
+      OSError: no file can be made there.
+    """
+    import tensorflow as tf
+
+    require_space(folder)
+    tf.compat.v1.summary.FileWriterCache.clear()
+
+
+def writer_of_hooks(folder: str | os.PathLike) -> Any:
+    """The `FileWriter` of a folder that TensorFlow's hooks use."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default():  # FileWriter belongs to graphs
+        return tf.compat.v1.summary.FileWriterCache.get(str(folder))
+
+
+def writer(folder: str | os.PathLike) -> Any:
+    """A `FileWriter` of one's own, for curves without a graph.
+
+    Raises:
+      OSError: no file can be made there.
+    """
+    import tensorflow as tf
+
+    require_space(folder)
+    with tf.Graph().as_default():
+        return tf.compat.v1.summary.FileWriter(str(folder))
+
+
+def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
+    """Sees to it that all that was given to a `FileWriter` is in its event file.
+
+    An event file that somebody deleted or damaged costs its curves and nothing else: that is told
+    in the log, and those to come go into a new file.
+
+    Args:
+      step: the file must tell of it; None if that is not known.
+      graph: is written into a new file, too.
+
+    Raises:
+      CurvesError: the disk is full.
+    """
+    import tensorflow as tf
+
+    folder = Path(writer.get_logdir())
+    try:
+        writer.flush()
+        # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
+        _require_whole(folder, step)
+    except (LookupError, OSError, tf.errors.OpError) as error:
+        _require_not_full(folder, error)
+        log.warning(
+            "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
+            "come go into a new file",
+            folder,
+            reason(error) or type(error).__name__,
+        )
+        with contextlib.suppress(OSError):  # a place that can no longer be written to
+            folder.mkdir(parents=True, exist_ok=True)
+            writer.close()
+            writer.reopen()
+            if graph is not None:
+                writer.add_graph(graph)
+
+
+def _require_whole(folder: Path, step: int | None) -> None:
+    """Checks that the newest event file can be read to its end, and tells of a step.
+
+    Raises:
+      LookupError, OSError, OpError: it does not, or there is none.
+    """
+    import tensorflow as tf
+
+    paths = sorted(folder.glob(FILES), key=lambda path: path.stat().st_mtime_ns)
+    if not paths:
+        raise LookupError("there is none")
+    steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(paths[-1]))}
+    if step is not None and step not in steps:
+        raise LookupError(f"{paths[-1].name} has nothing of step {step:,}")
+
+
+def _require_not_full(folder: Path, error: Exception) -> None:
+    """Checks that curves were not lost for want of room.
+
+    Raises:
+      CurvesError: there is none.
+    """
+    try:
+        require_space(folder)
+    except OSError as lacking:
+        if lacking.errno in NO_ROOM:
+            raise CurvesError(
+                f"{folder}: the curves cannot be written: {reason(error)}; "
+                "make room and run the same command again"
+            ) from error

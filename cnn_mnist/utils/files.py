@@ -1,0 +1,102 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cnn_mnist.utils.errors import InputError
+
+
+def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes files into a folder, which is made if need be, and returns their paths.
+
+    All are written to temporary names first, and moved into place once all are on disk. If one
+    cannot be written, what was there before stays, and no temporary file is left.
+
+    Args:
+      contents: name of a file -> its bytes.
+
+    Raises:
+      OSError: the folder cannot be made, a file cannot be written; a full disk. Its `filename` is
+        that of the file or folder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    moves = {folder / f".{name}.{os.getpid()}.part": folder / name for name in contents}
+    try:
+        for (temporary, path), content in zip(moves.items(), contents.values(), strict=True):
+            with naming(path), temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, path in moves.items():
+            with naming(path):
+                temporary.replace(path)
+        sync(folder)
+    except BaseException:
+        for temporary in moves:
+            temporary.unlink(missing_ok=True)
+        raise
+    return list(moves.values())
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike) -> Iterator[None]:
+    """Lets every `OSError` of the system name a path; that of a full disk names none by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)
+            del error.filename2  # of a move; its name would be told beside the other
+        raise
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Forces a file's content, or a folder's list of names, onto the disk.
+
+    Raises:
+      OSError: that cannot be done; a full disk.
+    """
+    with naming(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def check_free(export_dir: str, flag: str = "export_dir") -> None:
+    """Checks that a folder can be made, or is there and empty.
+
+    Raises:
+      InputError: if not; the message names the flag.
+    """
+    folder = Path(export_dir)
+    if not export_dir or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"--{flag}={export_dir}: is not a folder and cannot become one")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"--{flag}={export_dir}: is not empty; name a new folder")
+
+
+@contextlib.contextmanager
+def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
+    """Makes the folder `export_dir`, with everything in it or not at all.
+
+    Yields the path of a folder that is not there yet. What the caller has put there by the end
+    becomes `export_dir`; if the caller fails, nothing is left but the folders above it.
+
+    Raises:
+      InputError: `export_dir` cannot be made, or is not empty.
+      OSError: it cannot be written to; a full disk. Its `filename` is `export_dir`.
+    """
+    check_free(export_dir, flag)
+    target = Path(export_dir).resolve()  # of a link, the folder itself
+    with naming(export_dir):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export.") as parts:
+            built = Path(parts, "whole")
+            yield built
+            built.replace(target)

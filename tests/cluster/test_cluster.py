@@ -1,0 +1,188 @@
+"""What each process of a cluster trains on, and what comes of it; `test_cluster_ends`: its end."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from clusters import BATCH, IMAGES, SEED, STEPS, flags, launch, start, train
+
+from cnn_mnist.checkpoints import saver
+from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.utils import curves
+
+
+def batches(folder):
+    """What the lines of `--index_log_dir` tell: name of a process -> [(step, images), ...]."""
+    return {
+        path.stem: [
+            (line["step"], line["images"]) for line in map(json.loads, path.open(encoding="ascii"))
+        ]
+        for path in folder.glob("*.jsonl")
+    }
+
+
+def batch(step):
+    return batch_indices(step, size=IMAGES, batch_size=BATCH, seed=SEED).tolist()
+
+
+def variables(model_dir, step=STEPS):
+    return saver.read(model_dir / f"model.ckpt-{step}")
+
+
+def losses(model_dir):
+    return curves.read_curves(model_dir).train_loss
+
+
+@pytest.fixture(scope="module")
+def alone(small_data_dir, tmp_path_factory):
+    """The folder of a run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    with start("cnn_mnist.main", flags(small_data_dir, "model_dir"), folder) as process:
+        printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    return folder
+
+
+def synchronous(data_dir, folder, **processes):
+    more = ("--strategy=sync", "--index_log_dir=indices")
+    train(folder, flags(data_dir, "model_dir", *more), **processes)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(small_data_dir, tmp_path_factory):
+    return synchronous(small_data_dir, tmp_path_factory.mktemp("one"), workers=0)
+
+
+@pytest.fixture(scope="module")
+def two(small_data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    return synchronous(small_data_dir, folder, workers=1, evaluator=True)
+
+
+@pytest.fixture(scope="module")
+def four(small_data_dir, tmp_path_factory):
+    """With two parameter servers."""
+    return synchronous(small_data_dir, tmp_path_factory.mktemp("four"), workers=3, servers=2)
+
+
+@pytest.fixture(scope="module")
+def asynchronous(small_data_dir, tmp_path_factory):
+    """The folder of a run of three trainers, and what was printed."""
+    folder = tmp_path_factory.mktemp("asynchronous")
+    more = flags(small_data_dir, "model_dir", "--index_log_dir=indices", "--steps=60")
+    return folder, train(folder, more, workers=2, evaluator=True)
+
+
+@pytest.fixture(params=["one", "two", "four"])
+def together(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_parts_of_a_step_are_its_batch(together):
+    noted = batches(together / "indices")
+    assert len(noted) == {"one": 1, "two": 2, "four": 4}[together.name.rstrip("0123456789")]
+    parts = {}
+    for name in sorted(noted):  # the chief, then the workers by number: the order of the rows
+        assert [step for step, _ in noted[name]] == list(range(STEPS))
+        for step, images in noted[name]:
+            parts.setdefault(step, []).append(images)
+    for step in range(STEPS):
+        assert sum(parts[step], []) == batch(step)
+        sizes = [len(part) for part in parts[step]]
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_each_image_is_trained_on_once_per_epoch(together):
+    noted = sorted(
+        (step, name, images)
+        for name, lines in batches(together / "indices").items()
+        for step, images in lines
+    )
+    images = [image for _, _, part in noted for image in part]
+    assert sorted(images[:IMAGES]) == list(range(IMAGES))
+    assert sorted(images[IMAGES : 2 * IMAGES]) == list(range(IMAGES))
+
+
+def test_the_losses_of_a_synchronous_cluster_are_those_of_one_process(alone, together):
+    expected, found = losses(alone / "model_dir"), losses(together / "model_dir")
+    assert found.steps == expected.steps == tuple(range(1, STEPS + 1))
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-5)
+
+
+def test_a_chief_alone_trains_to_the_bits_of_one_process(alone, one):
+    assert losses(one / "model_dir") == losses(alone / "model_dir")
+    found = variables(one / "model_dir")
+    for name, value in variables(alone / "model_dir").items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_the_checkpoint_of_a_cluster_is_that_of_one_process(alone, together, asynchronous):
+    def shapes(folder, step=STEPS):
+        checkpoint = variables(folder / "model_dir", step)
+        return {name: (value.shape, value.dtype) for name, value in checkpoint.items()}
+
+    assert shapes(together) == shapes(alone) == shapes(asynchronous[0], 60)
+    assert saver.steps(together / "model_dir") == [0, 7, 14, 16]
+
+
+def test_the_evaluator_scores_the_last_checkpoint(alone, two):
+    expected = curves.read_curves(alone / "model_dir").validation_loss
+    found = curves.read_curves(two / "model_dir").validation_loss
+    assert found.steps[-1] == expected.steps[-1] == STEPS
+    assert found.values[-1] == pytest.approx(expected.values[-1], abs=1e-4)
+
+
+def test_an_asynchronous_cluster_takes_each_batch_once_and_whole(asynchronous):
+    folder, printed = asynchronous
+    noted = batches(folder / "indices")
+    assert "chief" in noted
+    taken = sorted(line for lines in noted.values() for line in lines)
+    assert taken == [(step, batch(step)) for step in range(60)]
+    assert saver.steps(folder / "model_dir")[-1] == 60
+    assert variables(folder / "model_dir", 60)["global_step"] == 60
+    assert curves.read_curves(folder / "model_dir").validation_accuracy.steps[-1] == 60
+    assert "\ntrained 60 steps" in printed["chief"]
+
+
+def test_one_process_and_a_cluster_resume_each_others_checkpoints(
+    small_data_dir, alone, two, tmp_path
+):
+    """Each goes on from the other's last checkpoint, to the same losses."""
+    for name, whole in (("process", two), ("cluster", alone)):
+        shutil.copytree(whole / "model_dir", tmp_path / name)
+    more = flags(small_data_dir, tmp_path / "process", f"--steps={STEPS + 4}")
+    with start("cnn_mnist.main", more, tmp_path) as process:
+        printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert f"resuming at step {STEPS}" in printed
+    index = ("--index_log_dir=indices", "--strategy=sync")
+    more = flags(small_data_dir, tmp_path / "cluster", f"--steps={STEPS + 4}", *index)
+    printed = train(tmp_path, more, workers=1)
+    assert f"resuming at step {STEPS}" in printed["chief"]
+    trained = [step for step, _ in batches(tmp_path / "indices")["worker_0"]]
+    assert trained == list(range(STEPS, STEPS + 4))
+    found, expected = losses(tmp_path / "cluster"), losses(tmp_path / "process")
+    assert found.steps == expected.steps == tuple(range(1, STEPS + 5))
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-5)
+
+
+@pytest.mark.long
+def test_a_cluster_reads_as_many_digits_as_one_process(cnn_mnist, tmp_path):
+    """On all of MNIST, after 800 steps; by the report of the evaluator and of one process.
+
+    In step they differ by rounding, which 800 steps make larger; with a learning rate that falls
+    to 0 both come to rest. Each by itself, the cluster never trains the same way twice.
+    """
+    flags = ("--network=small_cnn", "--learning_rate=0.1", "--learning_rate_schedule=cosine")
+    flags += ("--steps=800", "--log_every_n_iter=0")
+    alone = cnn_mnist(*flags, f"--model_dir={tmp_path / 'alone'}").stdout
+    expected = float(re.search(r"test accuracy ([\d.]+)", alone)[1])
+    assert expected > 0.975
+    for strategy, tolerance in (("sync", 0.001), ("parameter_server", 0.015)):
+        folder = tmp_path / strategy
+        printed = launch(folder, f"--strategy={strategy}", *flags, f"--model_dir={folder / 'm'}")
+        accuracy = float(re.search(r"evaluator \| test accuracy ([\d.]+)", printed)[1])
+        assert accuracy == pytest.approx(expected, abs=tolerance), strategy

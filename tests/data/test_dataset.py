@@ -1,0 +1,204 @@
+"""Tests of cnn_mnist.data.dataset: which files are read, and how they are split."""
+
+import errno
+import gzip
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mnist_files import (
+    FILES,
+    TEST_X,
+    TEST_Y,
+    TRAIN_X,
+    TRAIN_Y,
+    failure,
+    idx,
+    make_arrays,
+    write_idx,
+    write_npz,
+)
+
+from cnn_mnist.data import dataset
+from cnn_mnist.data.dataset import load
+
+
+def assert_equal_to_made(data, validation_size):
+    made = make_arrays()
+    for split, images, labels in (
+        (data.validation, made["x_train"][:validation_size], made["y_train"][:validation_size]),
+        (data.train, made["x_train"][validation_size:], made["y_train"][validation_size:]),
+        (data.test, made["x_test"], made["y_test"]),
+    ):
+        np.testing.assert_array_equal(split.images, images)
+        np.testing.assert_array_equal(split.labels, labels)
+        assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int32)
+        assert split.images.flags.c_contiguous
+        assert not split.images.flags.writeable and not split.labels.flags.writeable
+        assert len(split) == len(labels)
+
+
+# The embedded set
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return load()
+
+
+def test_embedded_values(mnist):
+    assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (55_000, 5_000, 10_000)
+    train_counts = np.bincount(mnist.train.labels) + np.bincount(mnist.validation.labels)
+    assert train_counts.tolist() == [
+        *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+    ]
+    assert np.bincount(mnist.test.labels).tolist() == [
+        *(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    ]
+    splits = (mnist.train, mnist.validation, mnist.test)
+    assert [int(s.images.sum(dtype=np.int64)) for s in splits] == [
+        *(1_437_128_264, 130_170_281, 264_923_200),
+    ]
+    assert mnist.validation.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert mnist.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert mnist.validation.images[0, 5, 12:16].tolist() == [3, 18, 18, 18]  # row 5, not column 5
+
+
+def test_embedded_splits_are_read_only_views(mnist):
+    assert mnist.train.images.base is not None
+    assert mnist.train.images.ctypes.data - mnist.validation.images.ctypes.data == 5_000 * 784
+    for split in (mnist.train, mnist.validation, mnist.test):
+        assert split.images.dtype == np.uint8 and split.labels.dtype == np.int32
+        with pytest.raises(ValueError):
+            split.images[0, 0, 0] = 1
+        with pytest.raises(ValueError):
+            split.labels[0] = 1
+
+
+def test_embedded_checksum(tmp_path, monkeypatch):
+    shutil.copytree(dataset._EMBEDDED_DIR, tmp_path / "data")
+    path = tmp_path / "data" / f"{TEST_Y}.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[8 + 4321] ^= 1  # still a digit
+    path.write_bytes(gzip.compress(bytes(content)))
+    assert len(load(tmp_path / "data").test) == 10_000  # as a folder of the user's: no checksum
+    monkeypatch.setattr(dataset, "_EMBEDDED_DIR", tmp_path / "data")
+    message = failure(load)
+    assert message.startswith(f"{path}: byte offset 0 of the uncompressed content: expected ")
+    assert f"sha256 {dataset._SHA256['y_test']}, found " in message
+    assert message.endswith("reinstall the package")
+
+
+def test_import_does_not_load_tensorflow():
+    code = "import sys, cnn_mnist.data.dataset; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Forms and splits
+
+
+@pytest.mark.parametrize("validation_size", [0, 1, 2, 6])
+def test_plain_gzip_and_npz_agree(tmp_path, validation_size):
+    for number, write in enumerate(
+        (
+            lambda folder: write_idx(folder),
+            lambda folder: write_idx(folder, pack=gzip.compress, suffix=".gz"),
+            lambda folder: write_idx(folder, pack=gzip.compress),  # the name does not decide
+            lambda folder: write_idx(folder, suffix=".gz"),
+            write_npz,
+            lambda folder: write_npz(folder, np.savez_compressed),
+            lambda folder: write_npz(folder, y_train=make_arrays()["y_train"].astype(">i8")),
+            lambda folder: write_npz(folder, x_train=np.asfortranarray(make_arrays()["x_train"])),
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert_equal_to_made(load(write(folder), validation_size), validation_size)
+        assert_equal_to_made(load(str(folder), validation_size), validation_size)
+
+
+def test_variant_names_and_mixed_compression(tmp_path):
+    arrays = make_arrays()
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(idx(arrays["x_train"]))
+    (tmp_path / "train-labels.idx1-ubyte.gz").write_bytes(gzip.compress(idx(arrays["y_train"])))
+    (tmp_path / TEST_X).write_bytes(idx(arrays["x_test"]))
+    (tmp_path / f"{TEST_Y}.gz").write_bytes(gzip.compress(idx(arrays["y_test"])))
+    (tmp_path / "notes.txt").write_text("not looked at")
+    assert_equal_to_made(load(tmp_path, 2), 2)
+
+
+@pytest.mark.parametrize("size", [-1, 7, 5000])
+def test_validation_size_out_of_range(tmp_path, size):
+    message = failure(load, write_idx(tmp_path), size)
+    assert message.startswith("--validation_size: expected 0 to 6, ")
+    assert f"{tmp_path / TRAIN_X} holds 7 training images, found {size};" in message
+
+
+# The folder
+
+
+def test_folder_missing_or_not_a_folder(tmp_path):
+    for folder, reason in (
+        (tmp_path / "none", "FileNotFoundError"),
+        (write_npz(tmp_path) / "mnist.npz", "NotADirectoryError"),
+        ("nul\0l", "ValueError"),
+        ("two\nlines", "FileNotFoundError"),
+    ):
+        shown = str(folder) if str(folder).isprintable() else repr(str(folder))
+        message = failure(load, folder)
+        assert message.startswith(f"{shown}: expected a folder that can be listed, found {reason} ")
+        assert "--data_dir" in message
+    assert failure(load, "").startswith("--data_dir: expected the name of a folder, found ''")
+
+
+def test_files_missing(tmp_path):
+    message = failure(load, tmp_path)
+    names = f"{TRAIN_X}, {TRAIN_Y}, {TEST_X}, {TEST_Y}"
+    wanted = "the four IDX files, mnist.npz or shards.json"
+    assert f"expected {wanted}, found no {names} (plain" in message
+    for name in FILES.values():
+        write_idx(tmp_path)
+        (tmp_path / name).unlink()
+        message = failure(load, tmp_path)
+        assert message.startswith(f"{tmp_path}: expected the four IDX files, found no {name} (")
+
+
+def test_both_forms_or_a_file_twice(tmp_path):
+    write_idx(tmp_path)
+    twin = tmp_path / f"{TEST_Y}.gz"
+    twin.write_bytes(gzip.compress(idx(make_arrays()["y_test"])))
+    message = failure(load, tmp_path)
+    assert f"expected one of {TEST_Y}, {TEST_Y}.gz, found 2; keep one" in message
+    twin.rename(tmp_path / "t10k-labels.idx1-ubyte")
+    assert f"one of {TEST_Y}, t10k-labels.idx1-ubyte, found 2" in failure(load, tmp_path)
+    (tmp_path / "t10k-labels.idx1-ubyte").unlink()
+    write_npz(tmp_path)
+    message = failure(load, tmp_path)
+    assert "found both; remove mnist.npz or remove " + ", ".join(FILES.values()) in message
+
+
+@pytest.mark.parametrize("name", [TRAIN_X, TEST_Y, "mnist.npz"])
+def test_unreadable_file(tmp_path, monkeypatch, name):
+    write = write_npz if name == "mnist.npz" else write_idx
+    path = write(tmp_path) / name
+    real_open = Path.open
+
+    def refusing_open(self, *args, **kwargs):
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return real_open(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refusing_open)
+    message = failure(load, tmp_path, 2)
+    start = f"{path}: byte offset 0: expected a readable file, found "
+    assert message.startswith(f"{start}PermissionError (Permission denied); ")
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert failure(load, tmp_path, 2).startswith(f"{start}FileNotFoundError ")
+    path.unlink()
+    path.mkdir()
+    message = failure(load, tmp_path, 2)
+    assert message.startswith(f"{path}: byte offset 0: expected a regular file, found a folder, ")

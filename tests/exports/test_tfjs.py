@@ -1,0 +1,281 @@
+"""The layers model of TensorFlow.js, read and computed by an interpreter of its own."""
+
+import dataclasses
+import io
+import json
+import re
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from cnn_mnist import Predictor
+from cnn_mnist.checkpoints import record, restore, saver
+from cnn_mnist.exports import tfjs
+from cnn_mnist.models.networks import COLUMNS, NETWORKS
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.training import run
+from cnn_mnist.utils.errors import InputError
+
+DEEP = (
+    "conv2d batch_normalization relu conv2d_1 batch_normalization_1 max_pool relu_1 "
+    "conv2d_2 batch_normalization_2 relu_2 "
+    "flatten dense dropout dense_1"
+)
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "\u4e5d"]
+LAYERS = {
+    "cnn": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dense dropout dense_1",
+    "tfjs": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dropout dense",
+    "small_cnn": (
+        "conv2d max_pool relu conv2d_1 conv2d_2 max_pool_1 relu_1 flatten dense dropout dense_1"
+    ),
+    "deep_cnn": DEEP,
+    "committee": " ".join(
+        ["images"]
+        + [f"column_{column}/{name}" for column in range(COLUMNS) for name in DEEP.split()]
+        + ["average"]
+    ),
+    "keras_mlp": "mirrored normalized unit_columns flatten dense dense_1 dropout dense_2",
+    "core_mlp": "flatten dense dense_1 dropout dense_2",
+}
+FIXED = ["mirrored", "normalized", "unit_columns"]
+
+
+@dataclasses.dataclass
+class Exported:
+    """A network that was trained for a moment, and the model that was written of it."""
+
+    recipe: Recipe
+    model_dir: str
+    folder: Path
+
+    def __post_init__(self):
+        self.model = json.loads((self.folder / "model.json").read_bytes())
+        self.layers = self.model["modelTopology"]["config"]["layers"]
+        content = (self.folder / "weights.bin").read_bytes()
+        self.weights = {}
+        for entry in self.model["weightsManifest"][0]["weights"]:
+            assert entry["dtype"] == "float32"
+            size = 4 * int(np.prod(entry["shape"]))
+            values = np.frombuffer(content[:size], "<f4").reshape(entry["shape"])
+            self.weights[entry["name"]] = values
+            content = content[size:]
+        assert content == b""
+
+    def run(self, images, count=None, dtype=np.float64):
+        """What the first `count` layers make of images `[B, 28, 28]`, 0 to 1; None for all."""
+        net = images[..., None].astype(dtype)
+        outputs = {}
+        for layer in self.layers[:count]:
+            name = layer["config"]["name"]
+            weights = [v.astype(dtype) for n, v in self.weights.items() if n.startswith(name + "/")]
+            for inputs in layer.get("inbound_nodes", []):
+                assert [node[1:] for node in inputs] == [[0, 0, {}]] * len(inputs)
+                net = [outputs[node[0]] for node in inputs]
+                net = net if layer["class_name"] == "Average" else net[0]
+            net = COMPUTE[layer["class_name"]](net, layer["config"], *weights)
+            net = ACTIVATIONS[layer["config"].get("activation", "linear")](net)
+            outputs[name] = net
+        return net
+
+
+def conv2d(net, config, kernel, bias=0):
+    height, width = config["kernel_size"]
+    assert kernel.shape == (height, width, net.shape[-1], config["filters"])
+    if config["padding"] == "same":
+        up, left = (height - 1) // 2, (width - 1) // 2
+        margins = [(0, 0), (up, height - 1 - up), (left, width - 1 - left), (0, 0)]
+        net = np.pad(net, margins)
+    windows = np.lib.stride_tricks.sliding_window_view(net, (height, width), axis=(1, 2))
+    return np.einsum("byxcij,ijcf->byxf", windows, kernel, optimize=True) + bias
+
+
+def max_pooling2d(net, config):
+    assert config["pool_size"] == config["strides"] == [2, 2]
+    b, height, width, c = net.shape
+    return net.reshape(b, height // 2, 2, width // 2, 2, c).max(axis=(2, 4))
+
+
+def batch_normalization(net, config, gamma, beta, mean, variance):
+    return gamma * (net - mean) / np.sqrt(variance + config["epsilon"]) + beta
+
+
+def layer_normalization(net, config, gamma, beta):
+    assert config["center"] and config["scale"]
+    axes = tuple(config["axis"])
+    mean, variance = net.mean(axis=axes, keepdims=True), net.var(axis=axes, keepdims=True)
+    gamma, beta = gamma[None, :, None], beta[None, :, None]
+    return gamma * (net - mean) / np.sqrt(variance + net.dtype.type(config["epsilon"])) + beta
+
+
+def dense(net, config, kernel, bias):
+    assert kernel.shape == (net.shape[-1], config["units"])
+    return net @ kernel + bias
+
+
+def softmax(net):
+    powers = np.exp(net - net.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+COMPUTE = {
+    "Conv2D": conv2d,
+    "MaxPooling2D": max_pooling2d,
+    "BatchNormalization": batch_normalization,
+    "LayerNormalization": layer_normalization,
+    "Dense": dense,
+    "Flatten": lambda net, config: net.reshape(len(net), -1),
+    "Activation": lambda net, config: net,
+    "Dropout": lambda net, config: net,
+    "InputLayer": lambda net, config: net,
+    "Average": lambda nets, config: np.mean(nets, axis=0),
+}
+ACTIVATIONS = {
+    "linear": lambda net: net,
+    "relu": lambda net: np.maximum(net, 0),
+    "softmax": softmax,
+}
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def exported(request, small, tmp_path_factory):
+    recipe = Recipe(
+        network=request.param,
+        optimizer="adam",
+        batch_size=30,
+        steps=12,
+        dropout_rate=0.3,
+        average_decay=0.9 if request.param in ("deep_cnn", "committee") else 0.0,
+        eval_every_steps=0,
+    )
+    model_dir = str(tmp_path_factory.mktemp("trained"))
+    classifier = run.build_estimator(recipe, model_dir)
+    run.train(classifier, record.of(recipe, small), small, Console(file=io.StringIO()), 0)
+    folder = tmp_path_factory.mktemp("exported") / "deep" / "model"
+    tfjs.layers_model(recipe, model_dir, str(folder), NAMES)
+    return Exported(recipe, model_dir, folder)
+
+
+@pytest.fixture(scope="module")
+def images(small):
+    """Digits, and what no digit looks like: black, white, one grey level in a corner."""
+    images = np.concatenate([small.test.images[:20], np.zeros((3, 28, 28), np.uint8)])
+    images[-2] = 255
+    images[-1, 27, 0] = 1
+    return images
+
+
+def test_the_model_computes_what_the_predictor_does(exported, images):
+    with Predictor(exported.model_dir, exported.recipe) as predictor:
+        _, expected = predictor.predict(images)
+    assert expected.std(axis=0).max() > 1e-3  # it does look at the images
+    np.testing.assert_allclose(exported.run(images / 255), expected, rtol=0, atol=1e-5)
+
+
+def test_what_is_in_the_folder(exported):
+    assert sorted(path.name for path in exported.folder.iterdir()) == ["model.json", "weights.bin"]
+    model, topology = exported.model, exported.model["modelTopology"]
+    assert model["format"] == "layers-model"
+    assert model["generatedBy"].startswith("cnn_mnist ")
+    assert model["convertedBy"] is None
+    assert model["userDefinedMetadata"] == {
+        "recipe": None,
+        "network": exported.recipe.network,
+        "step": 12,
+        "class_names": NAMES,
+        "input": tfjs.INPUT,
+        "output": tfjs.OUTPUT,
+    }
+    if exported.recipe.network == "committee":
+        assert topology["class_name"] == "Functional"
+        assert topology["config"]["input_layers"] == [["images", 0, 0]]
+        assert topology["config"]["output_layers"] == [["average", 0, 0]]
+        ends = [[f"column_{column}/dense_1", 0, 0, {}] for column in range(COLUMNS)]
+        assert exported.layers[-1]["inbound_nodes"] == [ends]
+    else:
+        assert topology["class_name"] == "Sequential"
+        assert not any("inbound_nodes" in layer for layer in exported.layers)
+    assert [paths["paths"] for paths in model["weightsManifest"]] == [["weights.bin"]]
+
+
+def test_the_layers(exported):
+    configs = [layer["config"] for layer in exported.layers]
+    assert [config["name"] for config in configs] == LAYERS[exported.recipe.network].split()
+    assert [config.get("batch_input_shape") for config in configs] == [
+        [None, 28, 28, 1],
+        *[None] * (len(configs) - 1),
+    ]
+    columns = COLUMNS if exported.recipe.network == "committee" else 1
+    ends = [config for config in configs if config.get("activation") == "softmax"]
+    assert [config["units"] for config in ends] == [10] * columns
+    assert ends[-1] is (configs[-1] if columns == 1 else configs[-2])
+    assert [c["rate"] for c in configs if c["name"].endswith("dropout")] == [0.3] * columns
+    fixed = [config["name"] for config in configs if not config["trainable"]]
+    assert fixed == (FIXED if exported.recipe.network == "keras_mlp" else [])
+
+
+def test_the_weights_are_those_of_the_checkpoint(exported):
+    values = saver.read(Path(exported.model_dir) / "model.ckpt-12")
+    averaged = exported.recipe.average_decay > 0
+    expected = {}
+    for name in restore.variable_shapes(exported.recipe):
+        expected[name.removesuffix("/ExponentialMovingAverage")] = values[name].tobytes()
+    assert expected.pop("global_step")
+    found = {name: value.tobytes() for name, value in exported.weights.items()}
+    found = {name: value for name, value in found.items() if name.partition("/")[0] not in FIXED}
+    assert found == expected
+    for name in [name for name in found if name.endswith("dense/kernel")]:
+        assert (found[name] != values[name].tobytes()) == averaged
+
+
+@pytest.mark.parametrize("exported", ["keras_mlp"], indirect=True)
+@pytest.mark.parametrize("brightness", [1, 1 / 255, 1e-6])
+def test_columns_of_any_brightness_get_the_length_1(exported, images, brightness):
+    pictures = (images / 255 * brightness).astype(np.float32)
+    length = np.linalg.norm(pictures.astype(np.float64), axis=1, keepdims=True)
+    expected = pictures / np.where(length == 0, 1, length)
+    found = exported.run(pictures, count=3, dtype=np.float32)
+    np.testing.assert_allclose(found[..., 0], expected, rtol=0, atol=1e-6)
+    assert not found[-3].any()  # the black one
+
+
+@pytest.mark.parametrize("exported", ["tfjs"], indirect=True)
+def test_what_cannot_be_exported_leaves_nothing(exported, tmp_path):
+    def export(recipe=exported.recipe, model_dir=exported.model_dir, to=tmp_path / "out"):
+        tfjs.layers_model(recipe, str(model_dir), str(to), NAMES)
+
+    with pytest.raises(restore.CheckpointError, match="another network"):
+        export(Recipe(network="cnn"))
+    with pytest.raises(restore.CheckpointError, match="holds no checkpoint"):
+        export(model_dir=tmp_path)
+    with pytest.raises(InputError, match=r"^--format=tfjs: expected .*core_mlp, found soup; "):
+        export(Recipe(network="soup"))
+    with pytest.raises(InputError, match=r"^--export_dir=.*model: is not empty"):
+        export(to=exported.folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            export()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(cnn_mnist, small_data_dir, tmp_path):
+    flags = [f"--data_dir={small_data_dir}", "--validation_size=0", "--train_size=0"]
+    trained = cnn_mnist(*flags, "--network=tfjs", "--steps=2", "--mode=train")
+    assert trained.returncode == 0, trained.stderr
+    export = ["--mode=export", "--format=tfjs", "--export_dir=my models/digits"]
+    done = cnn_mnist(*export)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("exported      'my models/digits'\n")
+    assert 'tf.loadLayersModel("model.json")' in done.stdout
+    model = json.loads((tmp_path / "my models" / "digits" / "model.json").read_bytes())
+    assert model["userDefinedMetadata"]["class_names"] == list("0123456789")
+    refused = cnn_mnist(*export)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.fullmatch(r"error: --export_dir=[^\n]* is not empty[^\n]*\n", refused.stderr)

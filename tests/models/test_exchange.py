@@ -1,0 +1,62 @@
+"""Checkpoints go both ways between this package and the classic tutorial's own code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cnn_mnist.checkpoints import restore
+from cnn_mnist.evaluation import scoring
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.training import run
+from conftest import ROOT
+
+DIGITS = list("0123456789")
+CLASSIC = ROOT / "benchmarks" / "classic_tutorial.py"
+
+
+def classic(*flags):
+    # The tutorial's layers need Keras 2; without the variable, TensorFlow 2.16 on brings Keras 3.
+    result = subprocess.run(
+        [sys.executable, str(CLASSIC), *map(str, flags)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_USE_LEGACY_KERAS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
+    scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--steps=3", "--evaluate"))
+    recipe = Recipe(steps=5)
+    here = run.build_estimator(recipe, str(tmp_path))
+    scored_here, step = scoring.evaluate(here, mnist.test, DIGITS)
+    assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
+    assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)
+    assert step == scored_there["global_step"] == 3
+
+    before = here.get_variable_value("dense/kernel")
+    here.train(run.train_input_fn(mnist.train, 100, 0), max_steps=5)
+    change = np.abs(here.get_variable_value("dense/kernel") - before).max()
+    assert restore.step_of(restore.newest(Recipe(), str(tmp_path))) == 5
+    assert 0 < change < 0.01  # trained on, not started anew
+
+
+@pytest.mark.long
+def test_our_checkpoint_evaluates_and_trains_on_in_the_tutorials_code(mnist, tmp_path):
+    here = run.build_estimator(Recipe(learning_rate=0.1, steps=4), str(tmp_path))
+    here.train(run.train_input_fn(mnist.train, 100, 0), max_steps=4)
+    scored_here, _ = scoring.evaluate(here, mnist.test, DIGITS)
+    scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--evaluate"))
+    assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
+    assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)
+
+    classic(f"--model_dir={tmp_path}", "--steps=2")
+    assert restore.step_of(restore.newest(Recipe(), str(tmp_path))) == 6
+    names = [name for name, _ in tf.train.list_variables(str(tmp_path))]
+    assert sorted(names) == sorted(here.get_variable_names())

@@ -1,0 +1,29 @@
+import pytest
+
+from cnn_mnist import recipes
+from cnn_mnist.utils import processor
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx512f avx512_bf16 avx512_vnni", "bfloat16"),
+        ("fpu amx_bf16 amx_tile", "bfloat16"),
+        ("fpu avx2 avx512f avx512_vnni", "float32"),
+        ("fpu not_amx_bf16x", "float32"),
+    ],
+)
+def test_precision_follows_the_processors_flags(tmp_path, flags, expected):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\nvendor_id\t: Some\nflags\t\t: {flags}\nbugs\t\t: amx_bf16\n")
+    assert processor.precision(path) == expected
+
+
+def test_a_processor_that_cannot_be_asked_gets_float32(tmp_path):
+    assert processor.precision(tmp_path / "missing") == "float32"
+    (tmp_path / "empty").write_text("")
+    assert processor.precision(tmp_path / "empty") == "float32"
+
+
+def test_this_processors_answer_is_a_precision():
+    assert processor.precision() in recipes.PRECISIONS
