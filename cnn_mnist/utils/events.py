@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def begin(folder: str | os.PathLike) -> None:
     import tensorflow as tf
 
     require_space(folder)
+    _await_new_name(folder)
     tf.compat.v1.summary.FileWriterCache.clear()
 
 
@@ -97,8 +99,18 @@ def writer(folder: str | os.PathLike) -> Any:
     import tensorflow as tf
 
     require_space(folder)
+    _await_new_name(folder)
     with tf.Graph().as_default():
         return tf.compat.v1.summary.FileWriter(str(folder))
+
+
+def _await_new_name(folder: str | os.PathLike) -> None:
+    """Waits for the next second if an event file was begun in this one.
+
+    TensorFlow names an event file by the second in which it is begun, and would write over it.
+    """
+    while any(Path(folder).glob(f"events.out.tfevents.{int(time.time())}.*")):
+        time.sleep(0.05)
 
 
 def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:

@@ -185,3 +185,11 @@ def test_a_resumed_training_whose_curves_are_gone_goes_on(small, undisturbed, tm
     name = "model.ckpt-24"
     assert bits(tmp_path / name) == bits(undisturbed / name)
     assert sum(LOST in line for line in caplog.messages) <= 2
+
+
+def test_a_file_begun_in_the_same_second_is_not_written_over(tmp_path):
+    for step in (1, 2, 3):
+        writer = events.writer(tmp_path)
+        validation.write_scalars(writer, {"loss": 0.5 * step}, step)
+        writer.close()
+    assert scalars(tmp_path) == {"loss": [(1, 0.5), (2, 1.0), (3, 1.5)]}
