@@ -62,11 +62,10 @@ def cnn_mnist_program(precision: str, model_dir: str) -> None:
     """This package: `training.train` as the program calls it."""
     from cnn_mnist.utils import console
 
-    screen = console.start_tensorflow()
+    console.start_tensorflow()
     from cnn_mnist import estimator
-    from cnn_mnist.checkpoints import record
     from cnn_mnist.recipes import Recipe
-    from cnn_mnist.training import run
+    from cnn_mnist.training.train import train
 
     bursts = Bursts()
 
@@ -78,9 +77,7 @@ def cnn_mnist_program(precision: str, model_dir: str) -> None:
             bursts.step_done()
 
     recipe = Recipe(steps=ENDLESS, precision=precision, eval_every_steps=0)
-    data = dataset.load()
-    classifier = run.build_estimator(recipe, model_dir, save_checkpoints_steps=1000)
-    run.train(classifier, record.of(recipe, data), data, screen, 50, [BurstHook()])
+    train(recipe, model_dir, hooks=[BurstHook()])
 
 
 def bare_loop(precision: str, model_dir: str) -> None:

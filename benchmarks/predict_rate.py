@@ -17,11 +17,10 @@ from collections.abc import Callable
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
-from cnn_mnist.data.input_fns import train_input_fn
 from cnn_mnist.evaluation.metrics import Tally
 from cnn_mnist.inference.predictor import Predictor
 from cnn_mnist.recipes import PRECISIONS, Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 
 CLASS_NAMES = list("0123456789")
 ONE_IMAGE_CALLS = 200  # a run's
@@ -36,8 +35,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 def one_step(recipe: Recipe, model_dir: str, data: dataset.Dataset) -> None:
     """Leaves a checkpoint of step 1 in a folder."""
-    classifier = run.build_estimator(recipe, model_dir)
-    classifier.train(train_input_fn(data.train, recipe.batch_size, recipe.seed), max_steps=1)
+    train(recipe, model_dir, data=data, progress=False, steps=1)
 
 
 def score(predictor: Predictor, split: dataset.Split) -> float:

@@ -7,15 +7,20 @@ only evaluates.
 """
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
+from cnn_mnist.checkpoints import record
 from cnn_mnist.cluster import listening, tf_config
-from cnn_mnist.recipes import AUGMENTS, AUTO, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
-from cnn_mnist.utils import arguments, exits, usage
+from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.commands import MODES, Options
+from cnn_mnist.exports.export import FORMATS
+from cnn_mnist.inference.predict import FORMATS as OUTPUTS
+from cnn_mnist.models.tables import TABLES, meanings, require_known
+from cnn_mnist.recipes import CHOICES, CLASSIC, MEANING, RECIPES, Recipe, chosen
+from cnn_mnist.utils import arguments, console, exits, usage
 from cnn_mnist.utils.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
 from cnn_mnist.utils.events import quiet_threads
 from cnn_mnist.utils.signals import end_program
@@ -23,15 +28,9 @@ from cnn_mnist.utils.usage import UsageError
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
-DEFAULT_RECIPE = "estimator"
 STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
-TRAINING_MODES = ("train_and_eval", "train")
-WRITING_MODES = (*TRAINING_MODES, "show_data")  # into the model_dir, and not without it
 LONGEST_TIMEOUT = 1e9  # seconds
 HELPERS = ("worker", "ps")  # roles that need no model_dir
-MODES = (*TRAINING_MODES, "eval", "summary", "show_data", "predict", "export")
-# Networks of which it is known without loading TensorFlow that there are such.
-KNOWN_NETWORKS = sorted({"deep_cnn", *(recipe.network for recipe in RECIPES.values())})
 
 
 def _define(
@@ -43,29 +42,30 @@ def _define(
     flags.DEFINE_flag(made, FLAGS, module_name="cnn_mnist.main")
 
 
-def _define_field(name: str, meaning: str, choices: Sequence[str] = ()) -> None:
+def _define_field(field: Any) -> None:
     """Defines a flag that, if given, replaces the recipe's field of its name."""
-    default = getattr(RECIPES[DEFAULT_RECIPE], name)
     parsers = {int: WholeNumber, float: Number, str: flags.ArgumentParser}
-    parser = Choice(tuple(choices)) if choices else parsers[type(default)]()
-    left_out = f"(default: the recipe's; for {DEFAULT_RECIPE!r}: {default})"
-    _define(name, None, f"{meaning} {left_out}", parser)
+    names = field.metadata[CHOICES] or TABLES.get(field.name)
+    parser = Choice(names) if names else parsers[field.type]()
+    meaning = field.metadata[MEANING]
+    if field.name in TABLES:
+        meaning += f" {meanings(field.name)}."
+    left_out = f"(default: the recipe's; for {CLASSIC!r}: {field.default})"
+    _define(field.name, None, f"{meaning} {left_out}", parser)
 
 
 _define(
     "mode",
     "train_and_eval",
-    "Train and report on the test images; only train; only report, with the newest checkpoint; "
-    "print the network's layers; draw examples of the data; read digits in --images; write "
-    "the network into --export_dir, for other programs.",
+    " ".join(f"{name}: {mode.run.__doc__}" for name, mode in MODES.items()),
     Choice(MODES),
 )
 _define(
     "recipe",
     None,
     "Which tutorial to follow: network, optimizer and the numbers below. Left out: "
-    f"{DEFAULT_RECIPE!r} for training, and otherwise what was trained in --model_dir.",
-    Choice(tuple(RECIPES)),
+    f"{CLASSIC!r} for training, and otherwise what was trained in --model_dir.",
+    Choice(RECIPES),
 )
 _define("model_dir", "model_dir", "Folder of checkpoints, curves and reports.", TEXT)
 _define(
@@ -95,7 +95,7 @@ _define(
     TEXT,
     flags.MultiFlag,
 )
-_define("output", "table", "How --mode=predict prints.", Choice(("table", "json", "csv")))
+_define("output", "table", "How --mode=predict prints.", Choice(OUTPUTS))
 _define(
     "export_dir",
     None,
@@ -105,8 +105,8 @@ _define(
 _define(
     "format",
     "saved_model",
-    "For --mode=export: a SavedModel of TensorFlow, or a layers model of TensorFlow.js.",
-    Choice(("saved_model", "tfjs")),
+    f"For --mode=export. {' '.join(f'{n}: {f.meaning}.' for n, f in FORMATS.items())}",
+    Choice(FORMATS),
 )
 
 _define(
@@ -137,28 +137,8 @@ _define(
     TEXT,
 )
 
-# Fields of the recipe; each flag that is given replaces the recipe's own value.
-_define_field(
-    "network", f"Which network: {', '.join(KNOWN_NETWORKS)}, or another one of networks.NETWORKS."
-)
-_define_field("optimizer", "Gradient descent, with momentum 0.9, or Adam.", OPTIMIZERS)
-_define_field("steps", "Training steps in total, over all runs.")
-_define_field("batch_size", "Images per training step.")
-_define_field("learning_rate", "Step size of the optimizer; a schedule's highest.")
-_define_field("learning_rate_schedule", "How the step size changes over the steps.", SCHEDULES)
-_define_field("dropout_rate", "Share of the last hidden layer that a step leaves out.")
-_define_field("augment", "How training images are moved.", AUGMENTS)
-_define_field("average_decay", "Of the moving average that is scored; 0 for none.")
-_define_field("validation_size", "Training images set aside for validation.")
-_define_field("train_size", "Images to train on; 0 for all others.")
-_define_field("eval_every_steps", "Steps between two validations; 0 for none.")
-_define_field(
-    "precision",
-    "Of activations and products. auto: bfloat16 where the processor multiplies it, else float32; "
-    "a run that goes on keeps what it has.",
-    (*PRECISIONS, AUTO),
-)
-_define_field("seed", "Of initial weights, image order and dropout.")
+for _field in dataclasses.fields(Recipe):
+    _define_field(_field)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -172,33 +152,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    with quiet_threads(), tf_config.kept():
-        parse_flags(argv)
+    if arguments.asks_for_help(arguments.typed(argv)):
+        print(arguments.help_text(PROGRAM, str(__doc__), FLAGS))
+        return 0
+    with quiet_threads(), tf_config.taken() as cluster:
+        parse_flags(argv, cluster)
         recipe = chosen_recipe()
-        cluster = chosen_cluster(recipe)
-        from cnn_mnist import commands  # not before the flags are known to be good
-
-        values = values_of(commands.Options, "cluster", "strategy")
-        options = commands.Options(cluster=cluster, strategy=chosen_strategy(cluster), **values)
-        return commands.MODES[FLAGS.mode](recipe, options)
+        check_cluster(cluster, recipe)
+        mode = MODES[FLAGS.mode]
+        console.start_program()
+        return mode.run(recipe, chosen_options(cluster if mode.trains else None))
 
 
-def parse_flags(argv: Sequence[str] | None) -> None:
+def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> None:
     """Reads the command into `FLAGS`, which start from their defaults; see `main`.
 
     Raises:
       UsageError: a flag that does not exist or has a value that cannot work.
-      SystemExit: with 0, after `--help`.
     """
-    words = arguments.typed(argv)
-    if arguments.asks_for_help(words):
-        print(arguments.help_text(PROGRAM, str(__doc__), FLAGS))
-        raise SystemExit(0)
-    arguments.parse(words, FLAGS)
-    cluster = tf_config.read(os.environ)
-    helps = cluster is not None and FLAGS.mode in TRAINING_MODES and cluster.role in HELPERS
-    writes = FLAGS.mode in WRITING_MODES and not helps
-    usage.check_folder("model_dir", FLAGS.model_dir, writable=writes)
+    arguments.parse(arguments.typed(argv), FLAGS)
+    mode = MODES[FLAGS.mode]
+    helps = cluster is not None and mode.trains and cluster.role in HELPERS
+    usage.check_folder("model_dir", FLAGS.model_dir, writable=mode.writes and not helps)
     if FLAGS.index_log_dir is not None:
         usage.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
     if not 1 <= FLAGS.cluster_timeout <= LONGEST_TIMEOUT:  # nor NaN
@@ -221,43 +196,31 @@ def parse_flags(argv: Sequence[str] | None) -> None:
 
 def chosen_recipe() -> Recipe:
     """The recipe that the flags name, with the fields that they replace."""
-    recipe = RECIPES[FLAGS.recipe or DEFAULT_RECIPE]
-    if FLAGS.recipe is None and FLAGS.mode not in TRAINING_MODES:
-        from cnn_mnist.checkpoints import record
-
-        there = record.read(FLAGS.model_dir)
-        recipe = there.recipe if there else recipe
-    given = {name: value for name, value in values_of(Recipe).items() if value is not None}
-    recipe = dataclasses.replace(recipe, **given)
-    if recipe.precision == AUTO:
-        from cnn_mnist.checkpoints import record
-
-        recipe = record.resolved(recipe, FLAGS.model_dir)
-    if recipe.network not in KNOWN_NETWORKS:
-        from cnn_mnist.utils import console
-
-        console.start_tensorflow()
-        from cnn_mnist.models import networks
-
-        networks.named(recipe.network)
-    return recipe
+    if FLAGS.recipe is None and not MODES[FLAGS.mode].trains:
+        recipe = record.recipe_of(FLAGS.model_dir)
+    else:
+        recipe = RECIPES[FLAGS.recipe or CLASSIC]
+    given = {name: FLAGS[name].value for name in recipe.params()}
+    recipe = chosen(recipe, **{name: v for name, v in given.items() if v is not None})
+    require_known(recipe)
+    return record.resolved(recipe, FLAGS.model_dir)
 
 
-def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
-    """The cluster that `TF_CONFIG` names, for training; what else is to be done is done alone.
+def check_cluster(cluster: Cluster | None, recipe: Recipe) -> None:
+    """Checks that the cluster that TF_CONFIG names can train what the flags ask for.
 
     Raises:
-      UsageError: it cannot train what the flags ask for.
+      UsageError: it cannot, or a cluster is asked for and none is there.
     """
-    cluster = tf_config.read(os.environ)
-    if FLAGS.mode not in TRAINING_MODES or cluster is None:
-        if FLAGS.mode in TRAINING_MODES and FLAGS.strategy in ("parameter_server", "sync"):
+    if not MODES[FLAGS.mode].trains:
+        return
+    if cluster is None:
+        if FLAGS.strategy in ("parameter_server", "sync"):
             raise UsageError(
                 f"--strategy={FLAGS.strategy}: expected a cluster of several processes in "
                 "TF_CONFIG, found none; `python -m cnn_mnist.cluster` starts one on this machine"
             )
-        os.environ.pop("TF_CONFIG", None)  # the Estimator reads it, and would look for the others
-        return None
+        return
     if FLAGS.strategy == "mirrored":
         raise UsageError("--strategy=mirrored: is for one process, but TF_CONFIG names a cluster")
     if FLAGS.steps_per_call > 1:
@@ -269,18 +232,17 @@ def chosen_cluster(recipe: Recipe) -> tf_config.Cluster | None:
             "chief and for each worker"
         )
     listening.check(cluster, FLAGS.allow_public_cluster)
-    return cluster
 
 
-def chosen_strategy(cluster: tf_config.Cluster | None) -> str:
-    """The strategy that `--strategy` names; of "auto" that of a cluster, if there is one."""
-    return "parameter_server" if cluster and FLAGS.strategy == "auto" else FLAGS.strategy
-
-
-def values_of(fields: type, *but: str) -> dict[str, Any]:
-    """The flags that have the names of a dataclass's fields, but for some."""
-    names = [field.name for field in dataclasses.fields(fields) if field.name not in but]
-    return {name: FLAGS[name].value for name in names}
+def chosen_options(cluster: Cluster | None) -> Options:
+    """The flags that do not belong to a recipe."""
+    strategy = "parameter_server" if cluster and FLAGS.strategy == "auto" else FLAGS.strategy
+    given: dict[str, Any] = {
+        field.name: FLAGS[field.name].value
+        for field in dataclasses.fields(Options)
+        if field.name not in ("cluster", "strategy")
+    }
+    return Options(cluster=cluster, strategy=strategy, **given)
 
 
 if __name__ == "__main__":

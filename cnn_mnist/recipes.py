@@ -1,16 +1,19 @@
-"""Named sets of hyper-parameters: what is trained, and how."""
+"""Recipes: named sets of hyper-parameters, which tell what is trained and how.
+
+To add a recipe, give `RECIPES` an entry. To add a hyper-parameter, give `Recipe` a field: its flag,
+its help, its check, and its value in runs that were noted before it came, follow from the field.
+"""
 
 import dataclasses
+import numbers
+from collections.abc import Callable
 from typing import Any
 
 from cnn_mnist.utils import processor
 from cnn_mnist.utils.errors import InputError
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
-SCHEDULES = ("constant", "cosine", "one_cycle")
-AUGMENTS = ("none", "shift", "rotation", "shift_and_rotation", "affine")
 PRECISIONS = ("float32", "bfloat16")
-BEFORE = "before"  # in a field's metadata: its value in a run that was noted without it
+CLASSIC = "estimator"  # the recipe where none is named
 AUTO = "auto"  # the precision that suits the processor, decided when a run starts
 # The number of what decides the bits of a training and is no field of a recipe: constants in the
 # code (momentum, decays, epsilons, the reach of the augmentation), the networks, the order of the
@@ -18,83 +21,135 @@ AUTO = "auto"  # the precision that suits the processor, decided when a run star
 CONSTANTS = 1
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, (2 - 2.0**-23) * 2.0**127  # of 32 bits
 LARGEST_BATCH = 65_536  # images; the first layer of `cnn` then takes 6 GB
+# Keys of a field's metadata.
+MEANING, HOLDS, EXPECTED, BEFORE, CHOICES = "meaning", "holds", "expected", "before", "choices"
+
+
+# Type of a field -> what its values are called, their general type, and how they are made plain.
+_KINDS: dict[Any, tuple[str, type, Callable[[Any], Any]]] = {
+    int: ("a whole number", numbers.Integral, int),
+    float: ("a number", numbers.Real, float),
+    str: ("a name", str, str),
+}
 
 
 class RecipeError(InputError):
     """A hyper-parameter that cannot work. The message starts with the flag of its name."""
 
 
-def _since(value: Any) -> Any:
-    """A field that the first `recipe.json` did not have; every run was then as with `value`."""
-    return dataclasses.field(default=value, metadata={BEFORE: value})
+def _field(
+    default: Any,
+    meaning: str,
+    expected: str = "",
+    holds: Callable[[Any], bool] = lambda value: True,
+    *,
+    choices: tuple[str, ...] = (),
+    is_younger: bool = False,
+) -> Any:
+    """A hyper-parameter.
+
+    Args:
+      default: that of the layers tutorial.
+      meaning: what `--help` tells.
+      expected: the range, for messages.
+      holds: whether a value is in the range. It is written so that NaN, for which every comparison
+        is false, is refused.
+      choices: the values, if they are names that are in no table of `models/tables.py`.
+      is_younger: whether the first `recipe.json` did not have it; every run was then as with
+        `default`, whatever the default will become.
+    """
+    metadata = {MEANING: meaning, HOLDS: holds, EXPECTED: expected, CHOICES: choices}
+    return dataclasses.field(
+        default=default, metadata=metadata | ({BEFORE: default} if is_younger else {})
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides the result of a training run, apart from the data itself.
 
-    The defaults are those of the layers tutorial of TensorFlow 1.x, `cnn_mnist.py`.
-
-    Attributes:
-      network: name of a function in `networks.NETWORKS`.
-      optimizer: one of `OPTIMIZERS`.
-      learning_rate: step size of the optimizer; the highest of a schedule.
-      learning_rate_schedule: one of `SCHEDULES`.
-      batch_size: images per training step.
-      steps: the total; training stops when `global_step` reaches it.
-      dropout_rate: share of the dense layer's activations that a training step sets to zero.
-      augment: one of `AUGMENTS`: how training images are moved.
-      average_decay: of the moving average of the weights, which is what is scored; 0 for none.
-      validation_size: training images that are set aside, from the front of the training file.
-      train_size: images to train on, from behind those; 0 for all the rest.
-      eval_every_steps: steps between two looks at the validation images; 0 for none.
-      precision: one of `PRECISIONS`, for activations and products; weights, loss and optimizer are
-        `float32` in either. Or `AUTO`: see `resolved`.
-      seed: fixes the initial weights, the order of the images and the dropout masks.
+    The defaults are those of the layers tutorial of TensorFlow 1.x, `cnn_mnist.py`. Weights, loss
+    and optimizer are `float32` in any precision. Names of networks, optimizers, schedules and
+    augmentations are looked up when they are used: see `models/tables.py`.
 
     Raises:
       RecipeError: for a value out of range.
     """
 
-    network: str = "cnn"
-    optimizer: str = "sgd"
-    learning_rate: float = 0.001
-    learning_rate_schedule: str = _since("constant")
-    batch_size: int = 100
-    steps: int = 20_000
-    dropout_rate: float = 0.4
-    augment: str = _since("none")
-    average_decay: float = _since(0.0)
-    validation_size: int = 5_000
-    train_size: int = 0
-    eval_every_steps: int = 1_000
-    precision: str = _since("float32")
-    seed: int = 0
+    network: str = _field("cnn", "Which network.")
+    optimizer: str = _field("sgd", "What takes a step.")
+    learning_rate: float = _field(
+        0.001,
+        "Step size of the optimizer; a schedule's highest.",
+        "a number above 0, from 1.2e-38 to 3.4e+38",
+        lambda value: SMALLEST_FLOAT <= value <= LARGEST_FLOAT,
+    )
+    learning_rate_schedule: str = _field(
+        "constant", "How the step size changes over the steps.", is_younger=True
+    )
+    batch_size: int = _field(
+        100,
+        "Images per training step.",
+        f"at least 1 and at most {LARGEST_BATCH}",
+        lambda value: 1 <= value <= LARGEST_BATCH,
+    )
+    steps: int = _field(
+        20_000,
+        "Training steps in total, over all runs.",
+        "at least 1 and below 2^63",
+        lambda value: 1 <= value < 2**63,
+    )
+    dropout_rate: float = _field(
+        0.4,
+        "Share of the last hidden layer that a step leaves out.",
+        "at least 0 and below 1",
+        lambda value: 0 <= value < 1,
+    )
+    augment: str = _field("none", "How training images are moved.", is_younger=True)
+    average_decay: float = _field(
+        0.0,
+        "Of the moving average of the weights that is scored; 0 for none.",
+        "at least 0 and below 1",
+        lambda value: 0 <= value < 1,
+        is_younger=True,
+    )
+    validation_size: int = _field(
+        5_000,
+        "Training images set aside for validation, from the front of the training file.",
+        "at least 0",
+        lambda value: value >= 0,
+    )
+    train_size: int = _field(
+        0, "Images to train on; 0 for all others.", "at least 0", lambda value: value >= 0
+    )
+    eval_every_steps: int = _field(
+        1_000, "Steps between two validations; 0 for none.", "at least 0", lambda value: value >= 0
+    )
+    precision: str = _field(
+        "float32",
+        "Of activations and products. auto: bfloat16 where the processor multiplies it, else "
+        "float32; a run that goes on keeps what it has.",
+        choices=(*PRECISIONS, AUTO),
+        is_younger=True,
+    )
+    seed: int = _field(
+        0,
+        "Of initial weights, image order, dropout and augmentation.",
+        "at least 0 and below 2^32",
+        lambda value: 0 <= value < 2**32,
+    )
 
     def __post_init__(self) -> None:
-        self._require_one_of("optimizer", OPTIMIZERS)
-        self._require_one_of("learning_rate_schedule", SCHEDULES)
-        self._require_one_of("augment", AUGMENTS)
-        self._require_one_of("precision", (*PRECISIONS, AUTO))
-        # Each range is written so that NaN, for which every comparison is false, is refused.
-        positive = SMALLEST_FLOAT <= self.learning_rate <= LARGEST_FLOAT
-        self._require("learning_rate", positive, "a number above 0, from 1.2e-38 to 3.4e+38")
-        in_memory = 1 <= self.batch_size <= LARGEST_BATCH
-        self._require("batch_size", in_memory, f"at least 1 and at most {LARGEST_BATCH}")
-        self._require("steps", 1 <= self.steps < 2**63, "at least 1 and below 2^63")
-        self._require("dropout_rate", 0 <= self.dropout_rate < 1, "at least 0 and below 1")
-        self._require("average_decay", 0 <= self.average_decay < 1, "at least 0 and below 1")
-        self._require("validation_size", self.validation_size >= 0, "at least 0")
-        self._require("train_size", self.train_size >= 0, "at least 0")
-        self._require("eval_every_steps", self.eval_every_steps >= 0, "at least 0")
-        self._require("seed", 0 <= self.seed < 2**32, "at least 0 and below 2^32")
-
-    def _require(self, field: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise RecipeError(f"--{field}={getattr(self, field)!s:.100}: expected {expected}")
-
-    def _require_one_of(self, field: str, choices: tuple[str, ...]) -> None:
-        self._require(field, getattr(self, field) in choices, f"one of {', '.join(choices)}")
+        for field in dataclasses.fields(self):
+            value, told = getattr(self, field.name), field.metadata
+            called, kind, plain = _KINDS[field.type]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise RecipeError(f"--{field.name}={value!r:.100}: expected {called}")
+            choices = told[CHOICES]
+            if not told[HOLDS](value) or (choices and value not in choices):
+                expected = told[EXPECTED] or f"one of {', '.join(choices)}"
+                raise RecipeError(f"--{field.name}={value!s:.100}: expected {expected}")
+            object.__setattr__(self, field.name, plain(value))  # NumPy's numbers become Python's
 
     def params(self) -> dict[str, Any]:
         """The recipe as the `params` of an Estimator; `Recipe(**params)` is the way back."""
@@ -182,6 +237,23 @@ RECIPES = {
     ),
 }
 TUTORIALS = ("estimator", "tfjs", "tfjs_sgd", "keras_mlp", "core_mlp")
+
+
+def chosen(recipe: "str | Recipe", **fields: Any) -> Recipe:
+    """A recipe, given itself or by its name, with some fields replaced.
+
+    Raises:
+      RecipeError: there is no such recipe or field, or a value is out of range.
+    """
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise RecipeError(f"--recipe={recipe}: expected one of {', '.join(RECIPES)}")
+        recipe = RECIPES[recipe]
+    known = recipe.params()
+    for name in fields:
+        if name not in known:
+            raise RecipeError(f"{name}: expected a field of a recipe: {', '.join(known)}")
+    return dataclasses.replace(recipe, **fields)
 
 
 def name_of(recipe: Recipe) -> str | None:

@@ -191,7 +191,7 @@ def one_try(rng: random.Random, wrongs: list[Wrong], folder: Path) -> Try:
         own = {name_of(wrong.arguments[0]) for wrong in (*chosen, other)}
         if len(modes) <= 1 and len(own) == 2 and "mode" not in own:
             chosen.append(other)
-    mode = next((wrong.mode for wrong in chosen if wrong.mode), rng.choice(main.MODES))
+    mode = next((wrong.mode for wrong in chosen if wrong.mode), rng.choice(list(main.MODES)))
     arguments = [argument for wrong in chosen for argument in wrong.arguments]
     names = [name for wrong in chosen for name in wrong.names]
     given = {name_of(argument) for argument in arguments}

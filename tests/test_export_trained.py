@@ -1,15 +1,12 @@
 """What `make web` lists of a `model_dir`."""
 
-import io
 import json
 import shutil
 
 import pytest
-from rich.console import Console
 
-from cnn_mnist.checkpoints import record
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 from conftest import ROOT
 
 
@@ -27,11 +24,7 @@ def test_the_models_follow_the_model_dir(export_trained, small, tmp_path, capsys
     for folder in (trained, model_dir / "report", models / "fast", models / "trained-gone"):
         folder.mkdir(parents=True)
     recipe = Recipe(network="tfjs", batch_size=10, steps=2, eval_every_steps=0)
-    note = record.of(recipe, small)
-    record.write(note, trained)
-    run.train(
-        run.build_estimator(recipe, str(trained)), note, small, Console(file=io.StringIO()), 0
-    )
+    train(recipe, trained, data=small, progress=False)
 
     export_trained.main(model_dir, models)
     assert sorted(path.name for path in models.iterdir()) == ["fast", "trained-my_network"]

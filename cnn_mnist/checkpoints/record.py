@@ -12,7 +12,8 @@ from typing import Any
 
 from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import Dataset
-from cnn_mnist.recipes import AUTO, BEFORE, CONSTANTS, Recipe
+from cnn_mnist.models.tables import require_known
+from cnn_mnist.recipes import AUTO, BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import write_files
 
@@ -56,6 +57,16 @@ def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
         return recipe
     there = read(model_dir)
     return recipe.resolved(there.recipe if there else None)
+
+
+def recipe_of(model_dir: str | Path) -> Recipe:
+    """The recipe that is noted in `model_dir`; the classic one if none is.
+
+    Raises:
+      RecordError: the note there cannot be read.
+    """
+    there = read(model_dir)
+    return there.recipe if there else RECIPES[CLASSIC]
 
 
 def read(model_dir: str | Path) -> Record | None:
@@ -135,15 +146,12 @@ def write(record: Record, model_dir: str | Path) -> None:
 def _recipe(fields: dict[str, Any]) -> Recipe:
     """The recipe with these fields; one that is missing has the value that it had before it came.
 
-    None may be of another type.
+    Raises:
+      RecipeError: a value is out of range, of another type, or in no table.
     """
     older = {f.name: f.metadata.get(BEFORE, f.default) for f in dataclasses.fields(Recipe)}
     recipe = Recipe(**{**older, **fields})
-    for field in dataclasses.fields(Recipe):
-        value = getattr(recipe, field.name)
-        allowed = (int, float) if field.type is float else (field.type,)
-        if type(value) not in allowed:
-            raise ValueError(f"{field.name} is {value!r}")
+    require_known(recipe, but="network")  # which may be one of a program that is not loaded
     return recipe
 
 

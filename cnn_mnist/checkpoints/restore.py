@@ -18,8 +18,8 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.checkpoints.saver import READ_ERRORS
+from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import variables_to_restore
-from cnn_mnist.models.model_fn import cnn_model_fn
 from cnn_mnist.recipes import RECIPES, Recipe
 from cnn_mnist.utils.errors import InputError, reason
 
@@ -156,6 +156,15 @@ def step_of(checkpoint: str) -> int:
         raise unreadable(checkpoint, error) from error
 
 
+def latest(model_dir: str) -> tuple[str, int]:
+    """The prefix and the step of the checkpoint that a training has just ended with.
+
+    It was read back when it was saved, so that it need not be looked for among damaged ones.
+    """
+    checkpoint = tf.train.latest_checkpoint(model_dir)
+    return checkpoint, step_of(checkpoint)
+
+
 def saved_step(model_dir: str) -> int:
     """The global step of the checkpoint that the Estimator goes on from; 0 if there is none.
 
@@ -219,13 +228,23 @@ def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
     """Name in a checkpoint of the recipe -> variable of a graph that it is read into."""
     mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
     with tf.Graph().as_default():
-        tf.compat.v1.train.get_or_create_global_step()
-        image = {"x": tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])}
-        labels = tf.compat.v1.placeholder(tf.int32, [None]) if training else None
-        cnn_model_fn(image, labels, mode, recipe.params())
+        graphs.build(recipe, mode)
         if not training:
             return variables_to_restore(recipe)
         return {v.op.name: v for v in tf.compat.v1.global_variables()}
+
+
+def read_into(session: Any, checkpoint: str, recipe: Recipe) -> int:
+    """Gives the variables of the default graph their values; returns the global step.
+
+    Raises:
+      CheckpointError: the checkpoint's files are damaged.
+    """
+    try:
+        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
+    except READ_ERRORS as error:
+        raise unreadable(checkpoint, error) from error
+    return step_of(checkpoint)
 
 
 def _candidates(folder: Path) -> list[Path]:

@@ -17,14 +17,16 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.checkpoints.record import Record
 from cnn_mnist.cluster import notice, peers
-from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.cluster.settings import Settings
+from cnn_mnist.cluster.tf_config import Cluster, announced
 from cnn_mnist.cluster.trainers import Finish, Start, Trainer
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.shard_input import naming_shard
 from cnn_mnist.data.sharded import ShardedSplit
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.training import hooks
-from cnn_mnist.training.run import run_config, saving_hook
+from cnn_mnist.training.config import run_config
+from cnn_mnist.training.saving import saving_hook
 from cnn_mnist.utils import events, sessions
 from cnn_mnist.utils.errors import InputError
 
@@ -33,27 +35,6 @@ log = logging.getLogger(__name__)
 
 class MismatchError(InputError):
     """A worker that was started with other flags than the chief."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What the chief and the workers need to know beside the recipe.
-
-    Attributes:
-      strategy: "parameter_server" or "sync".
-      model_dir: where the chief saves.
-      save_checkpoints_steps: steps between two checkpoints.
-      log_every_n_iter: steps of the chief between two lines on `softmax_tensor`; 0 for none.
-      cluster_timeout: seconds to wait for others.
-      index_log_dir: folder for the lines that tell which images were trained on, or None.
-    """
-
-    strategy: str
-    model_dir: str
-    save_checkpoints_steps: int
-    log_every_n_iter: int
-    cluster_timeout: float
-    index_log_dir: str | None
 
 
 class BatchNormNote(estimator.SessionRunHook):
@@ -171,7 +152,13 @@ def _prepared(
 ) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
     recipe, config = record.recipe, sessions.for_cluster(cluster.device)
-    config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, config)
+    with announced(cluster):
+        config = run_config(
+            recipe,
+            settings.model_dir,
+            settings.save_checkpoints_steps,
+            session_config=config,
+        )
     with _index_log(settings.index_log_dir, cluster) as index_log:
         trainer = Trainer(cluster, settings.strategy, recipe, split, settings.model_dir, index_log)
         yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())

@@ -115,15 +115,33 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
-    """Puts TF_CONFIG back at the end, for whoever called; what trains alone takes it away."""
+def taken() -> Iterator[Cluster | None]:
+    """What TF_CONFIG says, which is not in the environment while this is entered.
+
+    There every Estimator would read it, also that of one process that scores by itself.
+
+    Raises:
+      UsageError: as of `read`.
+    """
     before = os.environ.get(VARIABLE)
+    cluster = read(os.environ)
+    os.environ.pop(VARIABLE, None)
+    try:
+        yield cluster
+    finally:
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+@contextlib.contextmanager
+def announced(cluster: Cluster) -> Iterator[None]:
+    """While entered, TF_CONFIG is in the environment, for the Estimator's `RunConfig`."""
+    task = {"type": cluster.role, "index": cluster.index}
+    os.environ[VARIABLE] = json.dumps({"cluster": cluster.spec, "task": task})
     try:
         yield
     finally:
-        os.environ.pop(VARIABLE, None)
-        if before is not None:
-            os.environ[VARIABLE] = before
+        del os.environ[VARIABLE]
 
 
 def host_and_port(address: str) -> tuple[str, int]:

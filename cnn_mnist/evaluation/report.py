@@ -55,6 +55,11 @@ def write(
     return pictures
 
 
+def as_page(report: Report, curves: Curves, title: str = "Test report") -> str:
+    """The page `report.html`, with its figures in it."""
+    return page(report, _pngs(report_figures(report, curves)), title)
+
+
 def report_figures(report: Report, curves: Curves) -> dict[str, Figure]:
     """`confusion_matrix`, `mistakes`, `calibration` and `learning_curves`."""
     return {
@@ -160,26 +165,6 @@ def table(report: Report) -> RenderableType:
         report.calibration_error
     )
     return Group(Text("Every class, the worst first", style="bold"), classes, Text(total))
-
-
-def confusion_table(report: Report) -> RenderableType:
-    """The confusion matrix for the terminal: a row for each true class, counts by prediction.
-
-    Where names are longer than a number, the columns have the labels, which the rows explain.
-    """
-    labels = [str(score.index) for score in report.classes]
-    names = list(report.class_names)
-    short = all(len(name) <= 4 for name in names)
-    counts = Table("true \\ predicted", box=None)
-    for head in names if short else labels:
-        counts.add_column(Text(head), justify="right")
-    for score, row in zip(report.classes, report.confusion.tolist(), strict=True):
-        cells = [
-            Text(str(count), style="bold" if k == score.index else "" if count else "dim")
-            for k, count in enumerate(row)
-        ]
-        counts.add_row(Text(score.name if short else f"{score.index} {score.name}"), *cells)
-    return Group(Text("What is taken for what", style="bold"), counts)
 
 
 def _pngs(drawn: Mapping[str, Figure]) -> dict[str, bytes]:

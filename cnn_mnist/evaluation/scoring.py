@@ -1,4 +1,4 @@
-"""Scores a trained network: the Estimator's evaluation, and everything that the report tells."""
+"""Scores a trained network: one pass of the Estimator over the images, tallied."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,9 @@ from cnn_mnist import estimator
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.input_fns import eval_input_fn, eval_steps
 from cnn_mnist.evaluation.metrics import Report, Tally
-from cnn_mnist.utils import events
+from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import events, sessions
 
 
 class TallyHook(estimator.SessionRunHook):
@@ -28,12 +30,17 @@ class TallyHook(estimator.SessionRunHook):
         self._done = batch.stop
 
 
-def evaluate(
-    classifier: Any, split: Split, class_names: Sequence[str], checkpoint: str | None = None
+def score(
+    recipe: Recipe, checkpoint: str, split: Split, class_names: Sequence[str], folder: str
 ) -> tuple[Report, int]:
-    """Scores a checkpoint, by default the newest, in one pass over `split`.
+    """Scores a checkpoint in one pass over `split`.
 
-    On disk it adds a point to the curves in `model_dir/eval`.
+    Args:
+      recipe: what was trained.
+      checkpoint: its prefix.
+      split: the images.
+      class_names: in the order of the labels.
+      folder: the Estimator adds a point to the curves in its folder `eval`.
 
     Returns:
       The report, and the global step of the checkpoint.
@@ -41,6 +48,8 @@ def evaluate(
     Raises:
       OSError, CurvesError: the curves cannot be written, on a full disk.
     """
+    config = estimator.RunConfig(model_dir=folder, session_config=sessions.config())
+    classifier = estimator.Estimator(cnn_model_fn, config=config, params=recipe.params())
     events.begin(classifier.eval_dir())
     tally = Tally(class_names)
     hook = TallyHook(tally, split)

@@ -1,5 +1,6 @@
 """Exports a trained network as a SavedModel that takes raw or encoded images."""
 
+import shlex
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,9 @@ import tensorflow as tf
 
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
-from cnn_mnist.models.averaging import variables_to_restore
-from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.models import graphs
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.utils import sessions
+from cnn_mnist.utils import console, sessions
 from cnn_mnist.utils.files import whole_folder
 
 RAW = "serving_default"
@@ -47,18 +47,18 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
 
 def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
     with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
-        raw = tf.compat.v1.placeholder(tf.uint8, [None, 28, 28], name="images")
         encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_images")
-        tf.compat.v1.train.get_or_create_global_step()
-        signatures = {}
-        with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
-            for name, images, features in ((RAW, raw, raw), (ENCODED, encoded, decoded(encoded))):
-                mode = estimator.ModeKeys.PREDICT
-                spec = cnn_model_fn({"x": features}, None, mode, recipe.params())
-                signatures[name] = tf.compat.v1.saved_model.predict_signature_def(
-                    {"images": images}, spec.predictions
-                )
-        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
+        mode = estimator.ModeKeys.PREDICT
+        of_raw = graphs.build(recipe, mode)
+        of_encoded = graphs.build(recipe, mode, images=decoded(encoded))
+        signatures = {
+            name: tf.compat.v1.saved_model.predict_signature_def({"images": images}, outputs)
+            for name, images, outputs in (
+                (RAW, of_raw.images, of_raw.spec.predictions),
+                (ENCODED, encoded, of_encoded.spec.predictions),
+            )
+        }
+        restore.read_into(session, checkpoint, recipe)
         builder = tf.compat.v1.saved_model.Builder(folder)
         builder.add_meta_graph_and_variables(
             session,
@@ -79,3 +79,14 @@ def decoded(encoded: Any) -> Any:
         return tf.cast(tf.round(picture[:, :, 0]), tf.uint8)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([28, 28], tf.uint8))
+
+
+def told(folder: str) -> list[str]:
+    """What a person can do with the exported folder: commands to type."""
+    quoted, cli = shlex.quote(folder), console.command("saved_model_cli")
+    of_raw = f"--dir {quoted} --tag_set serve --signature_def {RAW}"
+    examples = f"{quoted}/assets.extra/{EXAMPLES}"
+    return [
+        f"its inputs    {cli} show {of_raw}",
+        f"ten digits    {cli} run {of_raw} --inputs images={examples}",
+    ]

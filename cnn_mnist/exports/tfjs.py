@@ -33,6 +33,15 @@ MIRROR_SCALE = 16  # keeps squares of grey levels within half floats, with which
 MIRROR_EPSILON = 1e-30  # lets a black column stay black; far below the variance of any other
 
 
+def told(folder: str) -> list[str]:
+    """What a person can do with the exported folder."""
+    return [
+        f"its input     {INPUT}",
+        f"its output    {OUTPUT}",
+        f'in a page     const model = await tf.loadLayersModel("{MODEL}")',
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """A layer of TensorFlow.js.

@@ -60,7 +60,7 @@ def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     if files:
-        console.start_tensorflow()
+        console.load_tensorflow()
         from cnn_mnist.inference.predictor import Predictor
 
         with Predictor(model_dir, recipe) as predictor:

@@ -4,20 +4,19 @@ Shapes are written with these axes: B batch, K classes.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import record, restore
-from cnn_mnist.checkpoints.saver import READ_ERRORS
 from cnn_mnist.data.dataset import IMAGE_SHAPE, NUM_CLASSES
-from cnn_mnist.models.averaging import variables_to_restore
-from cnn_mnist.models.model_fn import IMAGE_SHAPES, cnn_model_fn
-from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist.models import graphs
+from cnn_mnist.models.model_fn import IMAGE_SHAPES
+from cnn_mnist.recipes import Recipe, chosen
 from cnn_mnist.utils import sessions
 
+DTYPES = ("uint8", "float32")  # of images
 CHUNK = 200  # images a run of the graph: the fastest of 10 to 1000; activations take 20 MB
 
 
@@ -36,7 +35,7 @@ class Predictor:
       global_step: the step at which it was saved.
     """
 
-    def __init__(self, model_dir: str, recipe: Recipe | None = None) -> None:
+    def __init__(self, model_dir: str | Path, recipe: str | Recipe | None = None) -> None:
         """Reads the newest checkpoint of `model_dir`, or the one whose prefix it is.
 
         Args:
@@ -46,26 +45,28 @@ class Predictor:
         Raises:
           CheckpointError: there is none, it cannot be read, or it is of another network.
         """
-        if recipe is None:
-            there = record.read(model_dir)
-            recipe = there.recipe if there else RECIPES["estimator"]
+        model_dir = str(model_dir)
+        recipe = record.recipe_of(model_dir) if recipe is None else chosen(recipe)
         if Path(f"{model_dir}.index").is_file():
             self.checkpoint = model_dir
             restore.check_fits(recipe, model_dir)
         else:
             self.checkpoint = restore.newest(recipe, model_dir)
+        mode = estimator.ModeKeys.PREDICT
         with tf.Graph().as_default():
-            with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
-                graphs = {dtype: _predictions(dtype, recipe) for dtype in ("uint8", "float32")}
+            fed = {dtype: graphs.build(recipe, mode, dtype=dtype) for dtype in DTYPES}
             self._session = tf.compat.v1.Session(config=sessions.config())
             try:
-                self.global_step = _restored(self._session, self.checkpoint, recipe)
+                self.global_step = restore.read_into(self._session, self.checkpoint, recipe)
             except restore.CheckpointError:
                 self._session.close()
                 raise
         self._runs = {
-            dtype: self._session.make_callable(fetches, [images])
-            for dtype, (images, fetches) in graphs.items()
+            dtype: self._session.make_callable(
+                [graph.spec.predictions[name] for name in ("classes", "probabilities")],
+                [graph.images],
+            )
+            for dtype, graph in fed.items()
         }
 
     def predict(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,28 +108,3 @@ class Predictor:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _restored(session: Any, checkpoint: str, recipe: Recipe) -> int:
-    """Gives the variables of the default graph their values; returns the global step.
-
-    Raises:
-      CheckpointError: the checkpoint's files are damaged.
-    """
-    try:
-        tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
-    except READ_ERRORS as error:
-        raise restore.unreadable(checkpoint, error) from error
-    return restore.step_of(checkpoint)
-
-
-def _predictions(dtype: str, recipe: Recipe) -> tuple[Any, Any]:
-    """Adds the PREDICT graph for one dtype of images to the default graph.
-
-    Returns:
-      The placeholder of the images, and the fetches: classes and probabilities.
-    """
-    images = tf.compat.v1.placeholder(dtype, [None, *IMAGE_SHAPE])
-    mode = estimator.ModeKeys.PREDICT
-    outputs = cnn_model_fn({"x": images}, None, mode, recipe.params()).predictions
-    return images, (outputs["classes"], outputs["probabilities"])

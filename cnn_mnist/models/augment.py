@@ -4,24 +4,39 @@ Shapes are written with these axes: B batch, H height, W width.
 """
 
 import math
-from typing import Any
-
-import tensorflow as tf
+from typing import Any, NamedTuple
 
 from cnn_mnist.models import parts
 from cnn_mnist.models.layers import key_of_step
+from cnn_mnist.utils.lazy import tf
 
-SHIFT = 2.0  # pixels at most, in each direction
-ROTATION = 12.0  # degrees at most, in each direction
-AFFINE_SHIFT = 2.5
-ZOOM = 0.1  # at most, of 1, in each direction
 
-# kind -> pixels, degrees and zoom at most
-REACH = {
-    "shift": (SHIFT, 0.0, 0.0),
-    "rotation": (0.0, ROTATION, 0.0),
-    "shift_and_rotation": (SHIFT, ROTATION, 0.0),
-    "affine": (AFFINE_SHIFT, ROTATION, ZOOM),
+class Augment(NamedTuple):
+    """How far training images are moved at most, in each direction.
+
+    Attributes:
+      shift: pixels.
+      rotation: degrees.
+      zoom: share of 1.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    zoom: float = 0.0
+
+    @property
+    def meaning(self) -> str:
+        """For people."""
+        reach = ((self.shift, "pixels"), (self.rotation, "degrees"), (100 * self.zoom, "% of zoom"))
+        return ", ".join(f"up to {most:g} {unit}" for most, unit in reach if most) or "not at all"
+
+
+AUGMENTS = {
+    "none": Augment(),
+    "shift": Augment(shift=2.0),
+    "rotation": Augment(rotation=12.0),
+    "shift_and_rotation": Augment(shift=2.0, rotation=12.0),
+    "affine": Augment(shift=2.5, rotation=12.0, zoom=0.1),
 }
 
 
@@ -34,11 +49,11 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
     image is 0, the colour of MNIST's paper.
 
     Args:
-      kind: one of `recipes.AUGMENTS`.
+      kind: a name of `AUGMENTS`.
     """
     if kind == "none":
         return images
-    shift, degrees, zoom = REACH[kind]
+    shift, degrees, zoom = AUGMENTS[kind]
     rotation = math.radians(degrees)
     with tf.name_scope("augment"):
         key = key_of_step(seed, "augment")

@@ -17,9 +17,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from cnn_mnist.models import parts
+from cnn_mnist.utils.lazy import tf
 
 LAYERS = "layers"
 LARGE_KERNEL = 2**20  # values, beyond a core's cache

@@ -9,14 +9,14 @@ from typing import Any
 import tensorflow as tf
 
 from cnn_mnist import estimator
-from cnn_mnist.models import networks, scopes
+from cnn_mnist.models import scopes
 from cnn_mnist.models.augment import augmented
 from cnn_mnist.models.averaging import averaged, variables_to_restore
-from cnn_mnist.models.schedules import learning_rate
+from cnn_mnist.models.networks import NETWORKS
+from cnn_mnist.models.optimizers import OPTIMIZERS, SCHEDULES
+from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 
-MOMENTUM = 0.9
-ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
 UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
 IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
@@ -77,9 +77,10 @@ def spec(
       minimize: makes the training step, as `minimized` does.
     """
     recipe = recipe.resolved()
+    require_known(recipe)
     training = mode == estimator.ModeKeys.TRAIN
 
-    network = networks.named(recipe.network)
+    network = NETWORKS[recipe.network]
     with tf.name_scope("image"):
         images = scaled_images(features["x"])
         if training:
@@ -109,7 +110,9 @@ def spec(
         summarize_accuracy(labels, classes)
         step = tf.compat.v1.train.get_or_create_global_step()
         with tf.name_scope("train"), scopes.variables_outside():
-            descent = optimizer(recipe, learning_rate(recipe, step))
+            schedule = SCHEDULES[recipe.learning_rate_schedule]
+            rate = schedule.rate(recipe.learning_rate, recipe.steps, step)
+            descent = OPTIMIZERS[recipe.optimizer].make(rate)
             train_op = minimize(descent, objective, loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
 
@@ -172,15 +175,6 @@ def scaffold(recipe: Recipe) -> Any:
         return None
     saver = tf.compat.v1.train.Saver(variables_to_restore(recipe))
     return tf.compat.v1.train.Scaffold(saver=saver)
-
-
-def optimizer(recipe: Recipe, learning_rate: Any) -> Any:
-    """The optimizer that a recipe names, one of `recipes.OPTIMIZERS`."""
-    if recipe.optimizer == "adam":
-        return tf.compat.v1.train.AdamOptimizer(learning_rate, epsilon=ADAM_EPSILON)
-    if recipe.optimizer == "momentum":
-        return tf.compat.v1.train.MomentumOptimizer(learning_rate, MOMENTUM)
-    return tf.compat.v1.train.GradientDescentOptimizer(learning_rate)
 
 
 def scaled_images(x: Any) -> Any:

@@ -17,8 +17,6 @@ Shapes are written with these axes: B batch, H height, W width, C channels, K cl
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from cnn_mnist.data.dataset import NUM_CLASSES
 from cnn_mnist.models.layers import (
     batch_norm,
@@ -32,7 +30,7 @@ from cnn_mnist.models.layers import (
     unit_columns,
     variance_scaling,
 )
-from cnn_mnist.recipes import RecipeError
+from cnn_mnist.utils.lazy import tf
 
 COLUMNS = 3  # of the committee
 
@@ -123,17 +121,6 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "keras_mlp": keras_mlp,
     "core_mlp": core_mlp,
 }
-
-
-def named(name: str) -> Callable[..., Any]:
-    """The network of this name.
-
-    Raises:
-      RecipeError: there is none.
-    """
-    if name not in NETWORKS:
-        raise RecipeError(f"--network={name}: expected one of {', '.join(NETWORKS)}")
-    return NETWORKS[name]
 
 
 def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) -> Any:

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
+from cnn_mnist.utils.lazy import tf
 
 # Collections of a graph that hold its `Part`, in types that TensorFlow can save with it.
 STEP, ROWS = "part/step", "part/rows"

@@ -7,7 +7,7 @@ import tensorflow as tf
 from rich.table import Table
 
 from cnn_mnist.models.layers import LAYERS
-from cnn_mnist.models.networks import named
+from cnn_mnist.models.networks import NETWORKS
 from cnn_mnist.recipes import Recipe
 
 
@@ -27,7 +27,7 @@ def layers_of(recipe: Recipe) -> list[Layer]:
     """
     with tf.Graph().as_default():
         images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
-        named(recipe.network)(images, training=False, dropout_rate=0.0, seed=recipe.seed)
+        NETWORKS[recipe.network](images, training=False, dropout_rate=0.0, seed=recipe.seed)
         sizes = {v.op.name: math.prod(v.shape) for v in tf.compat.v1.trainable_variables()}
         rows = []
         for output in tf.compat.v1.get_collection(LAYERS):

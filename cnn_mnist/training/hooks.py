@@ -23,6 +23,7 @@ from rich.text import Text
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints.saver import non_finite
 from cnn_mnist.models import parts
+from cnn_mnist.utils.console import shows_bars
 from cnn_mnist.utils.signals import SIGNALS, Ending
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
@@ -110,7 +111,7 @@ class ProgressHook(estimator.SessionRunHook):
 @contextlib.contextmanager
 def progress(total_steps: int, console: Console) -> Iterator[tuple[list[Any], Callable[..., None]]]:
     """A `ProgressHook` in a list, and what shows a note beside it; off a terminal neither."""
-    if not console.is_terminal:
+    if not shows_bars(console):
         yield [], no_note
         return
     hook = ProgressHook(total_steps, console)
@@ -238,6 +239,22 @@ class StopOnSignal(estimator.SessionRunHook):
         text = f"{self.received.name}: saving the step; a second one ends at once, without it"
         # From a thread: this one may be in the midst of printing, and hold the screen's lock.
         threading.Thread(target=self._show, args=[text]).start()
+
+    def pass_on(self, saved: str) -> None:
+        """Hands the signal that came, if one did, to whoever listened before.
+
+        Args:
+          saved: what `KeyboardInterrupt` tells.
+        """
+        if self.received is None:
+            return
+        for handler in self._before.values():
+            if isinstance(handler, Ending):
+                handler.asked = False
+        try:
+            signal.raise_signal(self.received)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(saved) from None
 
     def before_run(self, run_context: Any) -> None:
         self._has_begun = True

@@ -16,8 +16,8 @@ from cnn_mnist.checkpoints.restore import BEST
 from cnn_mnist.data.calls import Calls
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.input_fns import EVAL_BATCH_SIZE
+from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import scored_variables
-from cnn_mnist.models.model_fn import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import events, sessions
 from cnn_mnist.utils.files import write_files
@@ -39,12 +39,9 @@ class Scorer:
 
     def __init__(self, recipe: Recipe) -> None:
         with tf.Graph().as_default():
-            tf.compat.v1.train.get_or_create_global_step()
-            self._images = tf.compat.v1.placeholder(tf.uint8, [None, 28, 28])
-            self._labels = tf.compat.v1.placeholder(tf.int32, [None])
-            mode = estimator.ModeKeys.EVAL
-            spec = cnn_model_fn({"x": self._images}, self._labels, mode, recipe.params())
-            self._metrics = spec.eval_metric_ops
+            graph = graphs.build(recipe, estimator.ModeKeys.EVAL)
+            self._images, self._labels = graph.images, graph.labels
+            self._metrics = graph.spec.eval_metric_ops
             self._reset = tf.compat.v1.local_variables_initializer()
             variables = scored_variables(recipe)
             self._initializers = {name: v.initializer for name, v in variables.items()}

@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,14 @@ class Number(flags.ArgumentParser[float]):
 class Choice(flags.ArgumentParser[str]):
     """Takes one of some names."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        """Sets the names."""
+    def __init__(self, names: Collection[str]) -> None:
+        """Sets the names; what is added to a table later can be chosen, too."""
         self.names = names
-        self.syntactic_help = f"one of {', '.join(names)}"
+
+    @property
+    def syntactic_help(self) -> str:  # type: ignore[override]
+        """The names, for people."""
+        return f"one of {', '.join(self.names)}"
 
     def parse(self, argument: str) -> str:
         """The name; raises ValueError for any other."""

@@ -4,6 +4,8 @@ Results go to stdout; progress, log lines and errors go to stderr.
 """
 
 import contextlib
+import functools
+import importlib.util
 import logging
 import os
 import re
@@ -66,49 +68,87 @@ def command(name: str) -> str:
     return shlex.quote(os.path.relpath(here / name))
 
 
+def shows_bars(console: Console) -> bool:
+    """Whether a progress bar moves there: on a terminal, and in a notebook that has widgets."""
+    widgets = importlib.util.find_spec("ipywidgets") is not None
+    return console.is_terminal or (console.is_jupyter and widgets)
+
+
 def show_log_lines(console: Console) -> None:
-    """Prints TensorFlow's log lines through `console`, above a progress bar if there is one.
+    """Prints the log lines of the whole program through `console`, above a progress bar.
 
     Warnings and errors are shown unless TensorFlow means only itself; the Estimator's training
     lines only where no progress bar shows the same, which is off a terminal.
     """
-    handler = _ConsoleHandler(console)
-    handler.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
-    handler.addFilter(lambda record: is_shown(record, terminal=console.is_terminal))
     # TensorFlow adds a handler of its own unless the root logger has one.
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[_ConsoleHandler(console)], level=logging.WARNING, force=True)
     logging.getLogger("tensorflow").setLevel(logging.INFO)
 
 
-def is_shown(record: logging.LogRecord, *, terminal: bool) -> bool:
+@contextlib.contextmanager
+def shown(progress: bool) -> Iterator[Console]:
+    """Loads TensorFlow without its noise; gives the screen for progress.
+
+    While entered, TensorFlow's log lines and ours are shown as by `show_log_lines`, unless the
+    program of the caller has a log of its own, where they go then. Without progress there are
+    warnings alone.
+    """
+    load_tensorflow()
+    handlers = logging.getLogger().handlers
+    screen = next((h.console for h in handlers if isinstance(h, _ConsoleHandler)), stderr_console())
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "cnn_mnist")]
+    before = [(log, log.handlers, log.propagate, log.level) for log in loggers]
+    for log in loggers:
+        if not handlers:
+            log.handlers, log.propagate = [_ConsoleHandler(screen)], False
+        log.setLevel(logging.INFO if progress else logging.WARNING)
+    try:
+        yield screen if progress else Console(quiet=True)
+    finally:
+        for log, its_handlers, propagate, level in before:
+            log.handlers, log.propagate = its_handlers, propagate
+            log.setLevel(level)
+
+
+def is_shown(record: logging.LogRecord, *, bars: bool) -> bool:
     """Whether a log line is of use to a person who watches a training run."""
     message = record.getMessage()
     if record.levelno > logging.INFO:
-        if message.startswith(_STEP_OF_CLUSTER) and "TF_CONFIG" in os.environ:
-            return False
         return not _OWN_DEPRECATION.match(message)
-    return not terminal and message.startswith(_TRAINING_LINES)
+    return not bars and message.startswith(_TRAINING_LINES)
 
 
 class _ConsoleHandler(logging.Handler):
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self._console = console
+        self.console = console
+        self.setFormatter(logging.Formatter("%(levelname)s:%(name)s:%(message)s"))
+        self.addFilter(lambda record: is_shown(record, bars=shows_bars(console)))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), markup=False)
+        self.console.print(self.format(record), markup=False)
+
+
+def start_program() -> None:
+    """Makes this process a program of ours: its environment, and what it shows of the log."""
+    tame_environment()
+    show_log_lines(stderr_console())
 
 
 def start_tensorflow() -> Console:
-    """Loads TensorFlow without its noise; returns the screen for progress and log lines."""
-    tame_environment()
-    screen = stderr_console()
-    show_log_lines(screen)
+    """Both, for a program that needs TensorFlow at once; returns its screen."""
+    start_program()
+    load_tensorflow()
+    return next(h.console for h in logging.getLogger().handlers if isinstance(h, _ConsoleHandler))
+
+
+@functools.cache
+def load_tensorflow() -> None:
+    """Loads TensorFlow, once, without its noise."""
     with quiet_start():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
-    return screen
 
 
 def tame_environment() -> None:
@@ -132,9 +172,20 @@ def quiet_start() -> contextlib.AbstractContextManager[None]:
     return without(noise)
 
 
-def quiet_cluster() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def quiet_cluster() -> Iterator[None]:
     """Drops what TensorFlow's servers write to stderr in every step."""
-    return without(CLUSTER_NOISE)
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(_STEP_OF_CLUSTER)
+
+    log = logging.getLogger("tensorflow")
+    log.addFilter(is_news)
+    try:
+        with without(CLUSTER_NOISE):
+            yield
+    finally:
+        log.removeFilter(is_news)
 
 
 @contextlib.contextmanager

@@ -26,8 +26,9 @@ def code_of(command: Callable[[], int]) -> int:
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        if interactive():  # off a terminal nothing else tells that it has arrived
+    except KeyboardInterrupt as interrupt:
+        # Off a terminal nothing else tells that it has arrived; a training has told.
+        if interactive() and not interrupt.args:
             print("KeyboardInterrupt", file=sys.stderr)
         return 128 + signal.SIGINT
     except SystemExit as ended:  # `--help`, SIGTERM

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.checkpoints import record, restore, saver
+from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 
 
 def save(folder, shape, step=7):
@@ -60,11 +60,8 @@ RECIPE = Recipe(network="tfjs", learning_rate=0.1, batch_size=5, steps=9, eval_e
 @pytest.fixture(scope="module")
 def trained(small, tmp_path_factory):
     """A folder with checkpoints of the steps 0, 3, 6 and 9, without their .meta files."""
-    from rich.console import Console
-
     folder = tmp_path_factory.mktemp("trained")
-    classifier = run.build_estimator(RECIPE, str(folder), save_checkpoints_steps=3)
-    run.train(classifier, record.of(RECIPE, small), small, Console(quiet=True), 0)
+    train(RECIPE, folder, data=small, progress=False, save_checkpoints_steps=3, log_every_n_iter=0)
     for path in folder.glob("*.meta"):
         path.unlink()
     return folder

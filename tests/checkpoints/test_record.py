@@ -5,7 +5,7 @@ import pytest
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.checkpoints.record import Record, RecordError
-from cnn_mnist.models import augment, layers, model_fn, networks, schedules
+from cnn_mnist.models import augment, layers, networks, optimizers
 from cnn_mnist.recipes import AUTO, CONSTANTS, RECIPES, Recipe
 from cnn_mnist.utils import processor
 
@@ -251,11 +251,11 @@ def test_the_number_of_the_constants_is_raised_with_them():
         }
     }
     assert numbered[CONSTANTS] == {
-        "momentum": model_fn.MOMENTUM,
-        "adam_epsilon": model_fn.ADAM_EPSILON,
+        "momentum": optimizers.MOMENTUM,
+        "adam_epsilon": optimizers.ADAM_EPSILON,
         "norm": (layers.NORM_DECAY, layers.NORM_EPSILON),
-        "augment": augment.REACH,
-        "warm_up": schedules.WARM_UP,
+        "augment": {kind: tuple(reach) for kind, reach in list(augment.AUGMENTS.items())[1:]},
+        "warm_up": optimizers.WARM_UP,
         "columns": networks.COLUMNS,
         "large_kernel": layers.LARGE_KERNEL,
     }

@@ -18,7 +18,7 @@ from cnn_mnist.cluster.launcher import free_addresses
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.data.input_fns import batch_indices
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 from conftest import listening
 
 RECIPE = Recipe(
@@ -142,12 +142,9 @@ def test_that_parts_are_normalized_each_by_itself_is_told(caplog):
 
 
 @pytest.mark.parametrize("strategy", ["sync", "parameter_server"])
-def test_a_chief_without_workers_trains_the_bits_of_one_process(
-    servers, small, tmp_path, monkeypatch, strategy
-):
-    classifier = run.build_estimator(RECIPE, str(tmp_path / "alone"))
+def test_a_chief_without_workers_trains_the_bits_of_one_process(servers, small, tmp_path, strategy):
+    train(RECIPE, tmp_path / "alone", data=small, progress=False, log_every_n_iter=0)
     quiet = Console(quiet=True)
-    run.train(classifier, record.of(RECIPE, small), small, quiet, 0)
     chief = servers.member(0, 1, 2)
     settings = dataclasses.replace(
         SETTINGS,
@@ -155,8 +152,6 @@ def test_a_chief_without_workers_trains_the_bits_of_one_process(
         model_dir=str(tmp_path / "led"),
         index_log_dir=str(tmp_path / "log"),
     )
-    task = {"type": "chief", "index": 0}
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": chief.spec, "task": task}))
     for steps in (4, RECIPE.steps, RECIPE.steps):  # goes on where it was, then has nothing to do
         what = record.of(dataclasses.replace(RECIPE, steps=steps), small)
         target = servers.target(chief)

@@ -6,7 +6,6 @@ import socket
 import threading
 
 import pytest
-from rich.console import Console
 
 from cnn_mnist.checkpoints import record, restore, saver
 from cnn_mnist.cluster import evaluator, peers
@@ -14,7 +13,8 @@ from cnn_mnist.cluster.launcher import free_addresses
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run, validation
+from cnn_mnist.training import validation
+from cnn_mnist.training.train import train
 from conftest import listening, scalars
 
 RECIPE = Recipe(
@@ -33,10 +33,7 @@ STEPS = [5, 10, 15, 20, 23]
 def trained(small, tmp_path_factory):
     """A run whose every checkpoint was scored by a `ValidationHook`."""
     folder = tmp_path_factory.mktemp("trained")
-    what = record.of(RECIPE, small)
-    classifier = run.build_estimator(RECIPE, str(folder), save_checkpoints_steps=5)
-    run.train(classifier, what, small, Console(quiet=True), 0)
-    record.write(what, folder)
+    train(RECIPE, folder, data=small, progress=False, save_checkpoints_steps=5, log_every_n_iter=0)
     return folder
 
 

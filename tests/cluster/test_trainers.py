@@ -9,15 +9,15 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
 from cnn_mnist import estimator
-from cnn_mnist.checkpoints import record, saver
+from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster import notice, trainers
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.input_fns import batch_indices
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import hooks, run
+from cnn_mnist.training import hooks
+from cnn_mnist.training import train as training
 from conftest import scalars
 
 RECIPE = Recipe(
@@ -114,8 +114,7 @@ def data(small):
 def alone(data, tmp_path_factory):
     """What one process trains: the loss of each step, and the variables at the end."""
     folder = tmp_path_factory.mktemp("alone")
-    classifier = run.build_estimator(RECIPE, str(folder))
-    run.train(classifier, record.of(RECIPE, data), data, Console(quiet=True), 0)
+    training.train(RECIPE, folder, data=data, progress=False, log_every_n_iter=0)
     losses = [value for _, value in scalars(folder)["loss"]]
     assert len(losses) == RECIPE.steps
     return losses, saver.read(folder / f"model.ckpt-{RECIPE.steps}")

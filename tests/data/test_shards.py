@@ -1,6 +1,5 @@
 """Shards as a user makes, checks and trains on them."""
 
-import io
 import json
 import re
 import signal
@@ -10,7 +9,6 @@ import programs
 import pytest
 import tensorflow as tf
 from mnist_files import write_idx
-from rich.console import Console
 from shard_files import flip
 
 from cnn_mnist import shards
@@ -19,7 +17,7 @@ from cnn_mnist.data import dataset
 from cnn_mnist.data.sharded import Order
 from cnn_mnist.evaluation import report
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training import train as training
 
 SHARDS = 7  # of 167 images: 24 in six of them, 23 in the last
 RECIPE = Recipe(
@@ -58,9 +56,15 @@ def assert_same_variables(one, other):
 
 
 def train(recipe, data, model_dir, steps_per_call=1):
-    classifier = run.build_estimator(recipe, str(model_dir), 7)
-    what, screen = record.of(recipe, data), Console(file=io.StringIO())
-    run.train(classifier, what, data, screen, 5, steps_per_call=steps_per_call)
+    training.train(
+        recipe,
+        model_dir,
+        data=data,
+        progress=False,
+        save_checkpoints_steps=7,
+        log_every_n_iter=5,
+        steps_per_call=steps_per_call,
+    )
     return variables(model_dir)
 
 

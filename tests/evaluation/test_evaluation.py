@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from estimators import estimator_of
 
-from cnn_mnist.data.input_fns import EVAL_BATCH_SIZE
+from cnn_mnist.data.input_fns import EVAL_BATCH_SIZE, train_input_fn
 from cnn_mnist.evaluation import scoring
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
 from conftest import scalars
 
 NAMES = list("abcdefghij")
@@ -13,11 +13,12 @@ NAMES = list("abcdefghij")
 
 def test_the_report_counts_every_image_once(mnist, tmp_path):
     recipe = Recipe(network="tfjs", optimizer="adam", learning_rate=0.01, steps=40)
-    classifier = run.build_estimator(recipe, str(tmp_path))
-    classifier.train(run.train_input_fn(mnist.train, 100, 0), max_steps=40)
+    classifier = estimator_of(recipe, tmp_path)
+    classifier.train(train_input_fn(mnist.train, 100, 0), max_steps=40)
     split = type(mnist.test)(mnist.test.images[:701], mnist.test.labels[:701])
     assert len(split) % EVAL_BATCH_SIZE != 0
-    report, step = scoring.evaluate(classifier, split, NAMES)
+    checkpoint = str(tmp_path / "model.ckpt-40")
+    report, step = scoring.score(recipe, checkpoint, split, NAMES, str(tmp_path))
     assert step == 40
 
     feed = lambda: tf.data.Dataset.from_tensors({"x": split.images})  # noqa: E731

@@ -94,37 +94,13 @@ def test_table_from_worst_to_best(scored):
     )
 
 
-def test_confusion_table(scored):
-    lines = [line.rstrip() for line in shown(report.confusion_table(scored)).splitlines()[1:]]
-    assert [line.split() for line in lines] == [
-        ["true", "\\", "predicted", "0", "1", "2", "3"],
-        ["0", "zero", "1", "2", "0", "0"],
-        ["1", "[bold]one[/bold]", "0", "2", "0", "0"],
-        ["2", "Ankle", "boot", "0", "0", "1", "0"],
-        ["3", "<b>&three", "0", "0", "0", "0"],
-    ]
-
-
-def test_confusion_table_of_short_names_needs_no_labels():
-    tally = metrics.Tally(["a", "b"])
-    tally.add(
-        np.zeros([3, 28, 28], np.uint8),
-        np.array([0, 1, 1]),
-        np.array([[1, 0], [1, 0], [0, 1]], np.float32),
-    )
-    lines = shown(report.confusion_table(tally.report())).splitlines()[1:]
-    assert [line.split() for line in lines] == [
-        ["true", "\\", "predicted", "a", "b"], ["a", "1", "0"], ["b", "1", "1"],
-    ]  # fmt: skip
-
-
 def test_ten_long_names_fit_80_columns():
     names = [f"Ankle boot {k}" for k in range(10)]
     tally = metrics.Tally(names)
     labels = np.repeat(np.arange(10), 1500)
     probabilities = np.eye(10, dtype=np.float32)[labels]
     tally.add(np.zeros([15_000, 28, 28], np.uint8), labels, probabilities)
-    for renderable in (report.table(tally.report()), report.confusion_table(tally.report())):
+    for renderable in (report.table(tally.report()),):
         text = shown(renderable, width=80)
         assert "…" not in text
         assert all(name in text for name in names)

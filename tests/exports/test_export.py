@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from estimators import estimator_of
 from PIL import Image
-from rich.console import Console
 
-from cnn_mnist.checkpoints import record, restore
+from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.input_fns import eval_input_fn
 from cnn_mnist.exports import saved_model
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 from cnn_mnist.utils.errors import InputError
 
 RECIPE = Recipe(network="tfjs", optimizer="adam", learning_rate=0.01, batch_size=30, steps=20)
@@ -23,8 +23,7 @@ RECIPE = Recipe(network="tfjs", optimizer="adam", learning_rate=0.01, batch_size
 @pytest.fixture(scope="module")
 def model_dir(small, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("trained"))
-    classifier = run.build_estimator(RECIPE, folder)
-    run.train(classifier, record.of(RECIPE, small), small, Console(file=io.StringIO()), 0)
+    train(RECIPE, folder, data=small, progress=False, log_every_n_iter=0)
     return folder
 
 
@@ -37,7 +36,7 @@ def exported(small, model_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictions(small, model_dir):
-    classifier = run.build_estimator(RECIPE, model_dir)
+    classifier = estimator_of(RECIPE, model_dir)
     return list(classifier.predict(eval_input_fn(small.test)))
 
 

@@ -1,7 +1,6 @@
 """The layers model of TensorFlow.js, read and computed by an interpreter of its own."""
 
 import dataclasses
-import io
 import json
 import re
 import resource
@@ -9,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from cnn_mnist import Predictor
-from cnn_mnist.checkpoints import record, restore, saver
+from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.exports import tfjs
 from cnn_mnist.models.networks import COLUMNS, NETWORKS
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 from cnn_mnist.utils.errors import InputError
 
 DEEP = (
@@ -151,8 +149,7 @@ def exported(request, small, tmp_path_factory):
         eval_every_steps=0,
     )
     model_dir = str(tmp_path_factory.mktemp("trained"))
-    classifier = run.build_estimator(recipe, model_dir)
-    run.train(classifier, record.of(recipe, small), small, Console(file=io.StringIO()), 0)
+    train(recipe, model_dir, data=small, progress=False, log_every_n_iter=0)
     folder = tmp_path_factory.mktemp("exported") / "deep" / "model"
     tfjs.layers_model(recipe, model_dir, str(folder), NAMES)
     return Exported(recipe, model_dir, folder)

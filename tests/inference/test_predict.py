@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from estimators import estimator_of
 
 from cnn_mnist.checkpoints.restore import CheckpointError
 from cnn_mnist.data.input_fns import train_input_fn
@@ -15,7 +16,6 @@ from cnn_mnist.inference import predict
 from cnn_mnist.inference.predict import Answer
 from cnn_mnist.inference.predictor import CHUNK, Predictor
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
 from conftest import ROOT
 
 DIGITS = ROOT / "tests" / "digits"
@@ -26,7 +26,7 @@ ROWS = [Answer("a.png", 3, 0.75, 8, 0.125), Answer('b "2", c.png', 0, 1.0, 9, 0.
 def trained(mnist, tmp_path_factory):
     """An Estimator after 150 quick steps: right on 9 of 10 images or more."""
     recipe = Recipe(learning_rate=0.1, steps=150, seed=4)
-    classifier = run.build_estimator(recipe, str(tmp_path_factory.mktemp("predict_model")))
+    classifier = estimator_of(recipe, tmp_path_factory.mktemp("predict_model"))
     classifier.train(train_input_fn(mnist.train, recipe.batch_size, recipe.seed), max_steps=150)
     return classifier
 

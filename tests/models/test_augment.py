@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist import recipes
 from cnn_mnist.models import augment, parts
+
+SHIFT, ROTATION = augment.AUGMENTS["shift"].shift, augment.AUGMENTS["rotation"].rotation
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_none_changes_nothing(images):
     np.testing.assert_array_equal(run(images, "none"), images)
 
 
-@pytest.mark.parametrize("kind", recipes.AUGMENTS[1:])
+@pytest.mark.parametrize("kind", list(augment.AUGMENTS)[1:])
 def test_amounts_are_a_function_of_seed_and_step(images, kind):
     first = run(images, kind)
     assert first.shape == images.shape and first.dtype == np.float32
@@ -80,7 +81,7 @@ def test_amounts_are_a_function_of_seed_and_step(images, kind):
     assert first.min() >= 0 and first.max() <= 1
 
 
-@pytest.mark.parametrize("kind", recipes.AUGMENTS[1:])
+@pytest.mark.parametrize("kind", list(augment.AUGMENTS)[1:])
 def test_the_parts_of_a_batch_are_moved_as_the_whole_is(images, kind):
     whole = run(images, kind, step=8)
     split = [run(images[:2], kind, step=8, part=(0, 2, 7))]
@@ -102,15 +103,15 @@ def test_each_image_moves_by_an_amount_of_its_own_and_not_too_far(images):
         return down, (moved * columns).sum((1, 2)) / weight - 13.5
 
     down, right = places("shift")
-    assert np.abs(down - 0.5).max() <= augment.SHIFT + 1e-3 > np.abs(right - 6.5).max()
-    assert down.std() == pytest.approx(augment.SHIFT / math.sqrt(3), rel=0.15)
-    assert right.std() == pytest.approx(augment.SHIFT / math.sqrt(3), rel=0.15)
+    assert np.abs(down - 0.5).max() <= SHIFT + 1e-3 > np.abs(right - 6.5).max()
+    assert down.std() == pytest.approx(SHIFT / math.sqrt(3), rel=0.15)
+    assert right.std() == pytest.approx(SHIFT / math.sqrt(3), rel=0.15)
     assert abs(np.corrcoef(down, right)[0, 1]) < 0.2
 
     down, right = places("rotation")
     angles = np.degrees(np.arctan2(-down, right) - math.atan2(-0.5, 6.5))
-    assert np.abs(angles).max() <= augment.ROTATION + 1.5  # a dot's own middle is blurred
-    assert angles.std() == pytest.approx(augment.ROTATION / math.sqrt(3), rel=0.15)
+    assert np.abs(angles).max() <= ROTATION + 1.5  # a dot's own middle is blurred
+    assert angles.std() == pytest.approx(ROTATION / math.sqrt(3), rel=0.15)
 
 
 def test_affine_shifts_turns_and_zooms_each_image_by_amounts_of_its_own():
@@ -134,11 +135,11 @@ def test_affine_shifts_turns_and_zooms_each_image_by_amounts_of_its_own():
     across, along = middle(dot)
     angles = np.degrees(-np.arctan2((along - down) / high, (across - right) / wide))
     amounts = {
-        "right": (right, 0, augment.AFFINE_SHIFT, 0.1),
-        "down": (down, 0, augment.AFFINE_SHIFT, 0.1),
-        "angle": (angles, 0, augment.ROTATION, 1.5),
-        "step right": (1 / wide, 1, augment.ZOOM, 0.015),
-        "step down": (1 / high, 1, augment.ZOOM, 0.015),
+        "right": (right, 0, augment.AUGMENTS["affine"].shift, 0.1),
+        "down": (down, 0, augment.AUGMENTS["affine"].shift, 0.1),
+        "angle": (angles, 0, ROTATION, 1.5),
+        "step right": (1 / wide, 1, augment.AUGMENTS["affine"].zoom, 0.015),
+        "step down": (1 / high, 1, augment.AUGMENTS["affine"].zoom, 0.015),
     }
     for name, (found, center, limit, tolerance) in amounts.items():
         assert np.abs(found - center).max() <= limit + tolerance, name

@@ -1,20 +1,19 @@
 """Columns that learn side by side: each as if it were alone, and their mean is what is said."""
 
 import dataclasses
-import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
+from estimators import estimator_of
 
 from cnn_mnist import Predictor, estimator
-from cnn_mnist.checkpoints import record, restore
+from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.input_fns import eval_input_fn
 from cnn_mnist.exports import saved_model
 from cnn_mnist.models import layers, model_fn, networks
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 
 BATCH = 13
 MODES = estimator.ModeKeys
@@ -187,13 +186,12 @@ def test_what_is_predicted_and_scored(images, labels):
 @pytest.fixture(scope="module")
 def model_dir(small, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("trained"))
-    classifier = run.build_estimator(TRAINED, folder)
-    run.train(classifier, record.of(TRAINED, small), small, Console(file=io.StringIO()), 1)
+    train(TRAINED, folder, data=small, progress=False, log_every_n_iter=1)
     return folder
 
 
 def test_predictor_and_saved_model_say_what_the_estimator_does(small, model_dir, tmp_path):
-    classifier = run.build_estimator(TRAINED, model_dir)
+    classifier = estimator_of(TRAINED, model_dir)
     expected = list(classifier.predict(eval_input_fn(small.test)))
     probabilities = np.array([p["probabilities"] for p in expected])
     assert probabilities.std(axis=0).max() > 1e-3

@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from estimators import estimator_of
 
 from cnn_mnist.checkpoints import restore
-from cnn_mnist.evaluation import scoring
+from cnn_mnist.data.input_fns import train_input_fn
+from cnn_mnist.evaluation.evaluate import evaluate
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
 from conftest import ROOT
 
 DIGITS = list("0123456789")
@@ -34,14 +35,14 @@ def classic(*flags):
 def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
     scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--steps=3", "--evaluate"))
     recipe = Recipe(steps=5)
-    here = run.build_estimator(recipe, str(tmp_path))
-    scored_here, step = scoring.evaluate(here, mnist.test, DIGITS)
+    here = estimator_of(recipe, tmp_path)
+    scored_here = evaluate(tmp_path, recipe=recipe, data=mnist)
     assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
     assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)
-    assert step == scored_there["global_step"] == 3
+    assert scored_here.step == scored_there["global_step"] == 3
 
     before = here.get_variable_value("dense/kernel")
-    here.train(run.train_input_fn(mnist.train, 100, 0), max_steps=5)
+    here.train(train_input_fn(mnist.train, 100, 0), max_steps=5)
     change = np.abs(here.get_variable_value("dense/kernel") - before).max()
     assert restore.step_of(restore.newest(Recipe(), str(tmp_path))) == 5
     assert 0 < change < 0.01  # trained on, not started anew
@@ -49,9 +50,10 @@ def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
 
 @pytest.mark.long
 def test_our_checkpoint_evaluates_and_trains_on_in_the_tutorials_code(mnist, tmp_path):
-    here = run.build_estimator(Recipe(learning_rate=0.1, steps=4), str(tmp_path))
-    here.train(run.train_input_fn(mnist.train, 100, 0), max_steps=4)
-    scored_here, _ = scoring.evaluate(here, mnist.test, DIGITS)
+    recipe = Recipe(learning_rate=0.1, steps=4)
+    here = estimator_of(recipe, tmp_path)
+    here.train(train_input_fn(mnist.train, 100, 0), max_steps=4)
+    scored_here = evaluate(tmp_path, recipe=recipe, data=mnist)
     scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--evaluate"))
     assert scored_there["accuracy"] == pytest.approx(scored_here.accuracy, abs=1e-6)  # float32
     assert scored_there["loss"] == pytest.approx(scored_here.loss, rel=1e-5)

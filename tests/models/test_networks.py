@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.main import KNOWN_NETWORKS
 from cnn_mnist.models import layers
 from cnn_mnist.models.networks import COLUMNS, NETWORKS
 
@@ -211,10 +210,6 @@ def in_numpy(name, w, images):
     for layer in names[:-1]:
         net = np.maximum(dense(net, layer), 0)
     return dense(net, names[-1])
-
-
-def test_every_network_is_known_without_tensorflow():
-    assert sorted(NETWORKS) == KNOWN_NETWORKS
 
 
 @every_network

@@ -4,12 +4,10 @@ import dataclasses
 
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
 from cnn_mnist import estimator
-from cnn_mnist.checkpoints import record
 from cnn_mnist.recipes import RECIPES
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 
 # Made by the Estimator and its sessions; TensorBoard puts them beside the graph.
 OF_THE_ESTIMATOR = ("init", "report_uninitialized", "concat", "group_deps", "Merge")
@@ -44,10 +42,16 @@ def graph_of(recipe, data, model_dir, steps_per_call=1):
     small = {"batch_size": 2, "steps": 10, "validation_size": 37, "precision": "float32"}
     recipe = dataclasses.replace(recipe, **small)
     hook = KeepGraph()
-    classifier = run.build_estimator(recipe, str(model_dir))
-    what = record.of(recipe, data)
     with pytest.raises(BuiltError):
-        run.train(classifier, what, data, Console(quiet=True), 0, [hook], steps_per_call)
+        train(
+            recipe,
+            model_dir,
+            data=data,
+            progress=False,
+            log_every_n_iter=0,
+            hooks=[hook],
+            steps_per_call=steps_per_call,
+        )
     return hook.graph
 
 

@@ -13,9 +13,11 @@ import tensorflow as tf
 from rich.console import Console
 
 from cnn_mnist import estimator
-from cnn_mnist.checkpoints import record, saver
+from cnn_mnist.checkpoints import saver
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training import loop
+from cnn_mnist.training import train as training
+from cnn_mnist.utils import console
 from conftest import scalars
 
 RECIPE = Recipe(batch_size=8, steps=23, eval_every_steps=6, validation_size=37, seed=3)
@@ -32,7 +34,7 @@ ACCURATE = dataclasses.replace(
 ADAM = dataclasses.replace(RECIPE, network="small_cnn", optimizer="adam", precision="bfloat16")
 
 
-def train(recipe, data, model_dir, steps_per_call, *, save=5, log=4, screen=None, hooks=()):
+def train(recipe, data, model_dir, steps_per_call, *, save=5, log=4, hooks=()):
     """Trains; returns everything that is to be the same, and the lines of TensorFlow's log."""
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
@@ -40,11 +42,16 @@ def train(recipe, data, model_dir, steps_per_call, *, save=5, log=4, screen=None
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    screen = screen or Console(file=io.StringIO(), width=200)
     try:
-        classifier = run.build_estimator(recipe, str(model_dir), save)
-        what = record.of(recipe, data)
-        run.train(classifier, what, data, screen, log, hooks, steps_per_call=steps_per_call)
+        training.train(
+            recipe,
+            model_dir,
+            data=data,
+            save_checkpoints_steps=save,
+            log_every_n_iter=log,
+            hooks=hooks,
+            steps_per_call=steps_per_call,
+        )
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -171,7 +178,7 @@ def test_a_run_goes_on_with_any_other_steps_per_call(small, accurate, tmp_path):
 
 def poison_the_loss(monkeypatch, at):
     """Makes the loss NaN in the step that begins at the global step `at`, and nothing else."""
-    real = run.cnn_model_fn
+    real = loop.cnn_model_fn
 
     def cnn_model_fn(*args):
         now = tf.equal(tf.compat.v1.train.get_global_step().read_value(), at)
@@ -179,7 +186,7 @@ def poison_the_loss(monkeypatch, at):
             spec = real(*args)
         return spec._replace(loss=tf.where(now, np.nan, spec.loss))
 
-    monkeypatch.setattr(run, "cnn_model_fn", cnn_model_fn)
+    monkeypatch.setattr(loop, "cnn_model_fn", cnn_model_fn)
 
 
 @pytest.mark.parametrize("steps_per_call", [1, 7])
@@ -208,11 +215,12 @@ def test_weights_that_overflow_inside_a_call_are_named_with_their_step(small, tm
     assert 2 < int(re.match(r"step (\d+): ", messages[0])[1]) < 20
 
 
-def test_the_progress_bar_counts_steps(small, tmp_path):
+def test_the_progress_bar_counts_steps(small, tmp_path, monkeypatch):
     text = io.StringIO()
     screen = Console(file=text, force_terminal=True, width=160, color_system=None)
     recipe = dataclasses.replace(RECIPE, network="keras_mlp")
-    train(recipe, small, tmp_path, 7, screen=screen)
+    monkeypatch.setattr(console, "stderr_console", lambda: screen)
+    train(recipe, small, tmp_path, 7)
     last = text.getvalue().rsplit("training", 1)[1]
     assert "step 23/23" in last and "loss " in last and "sure " in last
 

@@ -1,13 +1,14 @@
+import contextlib
 import io
 
 import numpy as np
 import pytest
-from rich.console import Console
+from estimators import estimator_of
 
-from cnn_mnist.checkpoints import record, restore
-from cnn_mnist.evaluation import scoring
+from cnn_mnist.checkpoints import restore
+from cnn_mnist.evaluation.evaluate import evaluate
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training import train as training
 from conftest import scalars
 
 RECIPE = Recipe(batch_size=20, steps=14, learning_rate=0.05, validation_size=37, seed=3)
@@ -15,13 +16,16 @@ RECIPE = Recipe(batch_size=20, steps=14, learning_rate=0.05, validation_size=37,
 
 def train(recipe, data, model_dir, *, save_checkpoints_steps=100):
     """Trains; returns the Estimator and what was shown."""
-    screen = io.StringIO()
-    classifier = run.build_estimator(recipe, str(model_dir), save_checkpoints_steps)
-    received = run.train(
-        classifier, record.of(recipe, data), data, Console(file=screen, width=200), 5
-    )
-    assert received is None
-    return classifier, screen.getvalue()
+    with contextlib.redirect_stderr(io.StringIO()) as screen:
+        run = training.train(
+            recipe,
+            model_dir,
+            data=data,
+            save_checkpoints_steps=save_checkpoints_steps,
+            log_every_n_iter=5,
+        )
+    assert (run.step, run.checkpoint) == (recipe.steps, f"{model_dir}/model.ckpt-{recipe.steps}")
+    return estimator_of(recipe, model_dir), screen.getvalue()
 
 
 def variables(classifier):
@@ -72,8 +76,8 @@ def test_another_seed_ends_with_other_variables(small, trained, tmp_path):
 
 
 def test_tensorboard_finds_loss_and_accuracy_of_training_and_evaluation_on_one_plot(small, trained):
-    classifier, _, model_dir = trained
-    scoring.evaluate(classifier, small.test, list("0123456789"))
+    model_dir = trained[2]
+    evaluate(model_dir, data=small)
     curves = scalars(model_dir)
     assert {"loss", "accuracy"} <= curves.keys()
     assert curves["loss"][0][1] == pytest.approx(np.log(10), abs=0.3)
@@ -94,6 +98,5 @@ def test_steps_a_second_are_written_for_tensorboard(small, tmp_path):
 
 def test_training_learns(mnist, tmp_path):
     recipe = Recipe(steps=60, learning_rate=0.1, seed=1)
-    classifier, _ = train(recipe, mnist, tmp_path)
-    report, _ = scoring.evaluate(classifier, mnist.test, list("0123456789"))
-    assert report.accuracy > 0.75
+    train(recipe, mnist, tmp_path)
+    assert evaluate(tmp_path, data=mnist).accuracy > 0.75

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import io
 import json
@@ -8,13 +9,15 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
+from estimators import estimator_of
 
 from cnn_mnist.checkpoints import record, restore
 from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.input_fns import eval_input_fn
+from cnn_mnist.data.input_fns import eval_input_fn, train_input_fn
+from cnn_mnist.models import graphs
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run, validation
+from cnn_mnist.training import train as training
+from cnn_mnist.training import validation
 from conftest import scalars
 
 RECIPE = Recipe(
@@ -30,10 +33,11 @@ RECIPE = Recipe(
 
 def train(recipe, data, model_dir):
     """Trains; returns the Estimator and the lines on validation."""
-    screen = io.StringIO()
-    classifier = run.build_estimator(recipe, str(model_dir))
-    run.train(classifier, record.of(recipe, data), data, Console(file=screen, width=200), 0)
-    return classifier, [line for line in screen.getvalue().splitlines() if "validation" in line]
+    with contextlib.redirect_stderr(io.StringIO()) as screen:
+        training.train(recipe, model_dir, data=data, log_every_n_iter=0)
+    return estimator_of(recipe, model_dir), [
+        line for line in screen.getvalue().splitlines() if "validation" in line
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +70,8 @@ def test_a_step_is_scored_before_it_is_saved(small, tmp_path):
             return super().write(text)
 
     recipe = Recipe(**{**RECIPE.params(), "steps": 12})
-    classifier = run.build_estimator(recipe, str(tmp_path), save_checkpoints_steps=1)
-    screen = Console(file=Screen(), width=200)
-    run.train(classifier, record.of(recipe, small), small, screen, 0)
+    with contextlib.redirect_stderr(Screen()):
+        training.train(recipe, tmp_path, data=small, save_checkpoints_steps=1, log_every_n_iter=0)
     # Or a run that is killed between the two would never score it.
     assert saved == {5: False, 10: False, 12: False}
 
@@ -93,7 +96,7 @@ def test_the_best_checkpoint_is_kept_and_scores_what_it_says(small, trained):
     assert noted["global_step"] == best_step
     best = restore.newest(RECIPE, str(model_dir / "best"))
     assert restore.step_of(best) == best_step
-    best = run.build_estimator(RECIPE, str(model_dir / "best"))
+    best = estimator_of(RECIPE, model_dir / "best")
     score = best.evaluate(eval_input_fn(small.validation), name="again")
     assert score["accuracy"] == pytest.approx(noted["accuracy"], abs=1e-6)
     assert score["average_loss"] == pytest.approx(noted["average_loss"], rel=1e-5)
@@ -113,11 +116,11 @@ def test_a_resumed_run_ends_with_the_same_best(small, trained, tmp_path):
 
 def test_an_interrupted_run_is_not_scored_where_it_stopped(small, tmp_path):
     shown = []
-    classifier = run.build_estimator(RECIPE, str(tmp_path))
+    classifier = estimator_of(RECIPE, tmp_path)
     hook = validation.ValidationHook(
         record.of(RECIPE, small), small.validation, str(tmp_path), shown.append
     )
-    input_fn = run.train_input_fn(small.train, RECIPE.batch_size, RECIPE.seed)
+    input_fn = train_input_fn(small.train, RECIPE.batch_size, RECIPE.seed)
     classifier.train(input_fn, hooks=[hook], max_steps=8)  # of RECIPE.steps, 23
     assert [line.split(":")[0] for line in shown] == ["step 5"]
 
@@ -134,10 +137,8 @@ def test_validating_does_not_change_what_is_trained(small, trained, tmp_path):
 
 def test_the_graph_is_built_once(small, tmp_path, monkeypatch):
     built = []
-    real = validation.cnn_model_fn
-    monkeypatch.setattr(
-        validation, "cnn_model_fn", lambda *args: built.append(args[2]) or real(*args)
-    )
+    real = graphs.cnn_model_fn
+    monkeypatch.setattr(graphs, "cnn_model_fn", lambda *args: built.append(args[2]) or real(*args))
     train(RECIPE, small, tmp_path)
     assert built == [tf.estimator.ModeKeys.EVAL if hasattr(tf, "estimator") else "eval"]
 

@@ -1,13 +1,11 @@
-import io
 import itertools
 
 import pytest
 import tensorflow as tf
-from rich.console import Console
+from estimators import estimator_of
 
-from cnn_mnist.checkpoints import record
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run
+from cnn_mnist.training.train import train
 from cnn_mnist.utils.curves import Curve, Curves, read_curves
 
 _SECONDS = itertools.count(1_700_000_000)
@@ -98,9 +96,10 @@ def test_a_damaged_file_counts_up_to_the_damage_and_the_others_in_full(tmp_path)
 
 def test_reads_what_a_training_run_leaves(small, tmp_path):
     recipe = Recipe(batch_size=20, steps=6, learning_rate=0.05, validation_size=37)
-    classifier = run.build_estimator(recipe, str(tmp_path), save_checkpoints_steps=3)
-    run.train(classifier, record.of(recipe, small), small, Console(file=io.StringIO()), 0)
-    score = classifier.evaluate(
+    train(
+        recipe, tmp_path, data=small, progress=False, save_checkpoints_steps=3, log_every_n_iter=0
+    )
+    score = estimator_of(recipe, tmp_path).evaluate(
         lambda: tf.data.Dataset.from_tensors(
             ({"x": small.validation.images}, small.validation.labels)
         ),

@@ -1,18 +1,16 @@
 """Event files that somebody deletes or damages while they are written."""
 
-import dataclasses
-import io
 import shutil
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
 from cnn_mnist import estimator
-from cnn_mnist.checkpoints import record, restore, saver
+from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.training import run, validation
+from cnn_mnist.training import train as training
+from cnn_mnist.training import validation
 from cnn_mnist.utils import events
 from cnn_mnist.utils.curves import read_curves
 from conftest import scalars
@@ -100,11 +98,17 @@ class Harm(estimator.SessionRunHook):
 
 
 def train(model_dir, data, hooks=(), steps_per_call=1, steps=RECIPE.steps):
-    recipe = dataclasses.replace(RECIPE, steps=steps)
-    classifier = run.build_estimator(recipe, str(model_dir), 5)
-    screen = Console(file=io.StringIO())
-    what = record.of(recipe, data)
-    run.train(classifier, what, data, screen, 0, hooks, steps_per_call)
+    training.train(
+        RECIPE,
+        model_dir,
+        data=data,
+        progress=False,
+        steps=steps,
+        hooks=hooks,
+        save_checkpoints_steps=5,
+        steps_per_call=steps_per_call,
+        log_every_n_iter=0,
+    )
 
 
 def bits(folder):

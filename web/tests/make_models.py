@@ -7,13 +7,10 @@ Writes into FOLDER, for each recipe, `RECIPE/model.json` and `RECIPE/weights.bin
 """
 
 import dataclasses
-import io
 import json
 import sys
 import tempfile
 from pathlib import Path
-
-from rich.console import Console
 
 from cnn_mnist.data import dataset
 from cnn_mnist.utils import console
@@ -27,10 +24,9 @@ def main(target: Path) -> None:
     """Makes all that the module's docstring names."""
     console.start_tensorflow()
     from cnn_mnist import Predictor
-    from cnn_mnist.checkpoints import record
     from cnn_mnist.exports import tfjs
     from cnn_mnist.recipes import RECIPES
-    from cnn_mnist.training import run
+    from cnn_mnist.training.train import train
 
     data = dataset.load(validation_size=0, train_size=2_000)
     images = data.test.images[:IMAGES]
@@ -45,8 +41,7 @@ def main(target: Path) -> None:
             precision="float32",  # as browsers compute
         )
         with tempfile.TemporaryDirectory() as model_dir:
-            classifier = run.build_estimator(short, model_dir)
-            run.train(classifier, record.of(short, data), data, Console(file=io.StringIO()), 0)
+            train(short, model_dir, data=data, progress=False, log_every_n_iter=0)
             tfjs.layers_model(short, model_dir, str(target / name), NAMES)
             with Predictor(model_dir, short) as predictor:
                 _, probabilities = predictor.predict(images)

@@ -1,0 +1,24 @@
+"""What the processes of a cluster need to know beside the recipe and the data."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Flags of a training by several processes.
+
+    Attributes:
+      strategy: "parameter_server" or "sync".
+      model_dir: where the chief saves.
+      save_checkpoints_steps: steps between two checkpoints.
+      log_every_n_iter: steps of the chief between two lines on `softmax_tensor`; 0 for none.
+      cluster_timeout: seconds to wait for others.
+      index_log_dir: folder for the lines that tell which images were trained on, or None.
+    """
+
+    strategy: str
+    model_dir: str
+    save_checkpoints_steps: int
+    log_every_n_iter: int
+    cluster_timeout: float
+    index_log_dir: str | None

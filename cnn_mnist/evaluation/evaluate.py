@@ -1,0 +1,113 @@
+"""The report on the test images: scored, drawn, written."""
+
+import contextlib
+import dataclasses
+import html
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_mnist.checkpoints import record
+from cnn_mnist.data import dataset
+from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.evaluation.metrics import Report
+from cnn_mnist.models.tables import require_known
+from cnn_mnist.recipes import Recipe, chosen
+from cnn_mnist.utils import console, curves
+from cnn_mnist.utils.curves import Curves
+
+DIGITS = tuple("0123456789")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation(Report):
+    """The report on a checkpoint. A notebook shows it as the page `report.html`.
+
+    Attributes:
+      step: the global step of the checkpoint.
+      checkpoint: its prefix.
+      curves: of the training that led there.
+      page: the file `report.html`, beside which are the figures and `report.json`; None if it
+        could not be written.
+      write_protected: the folder for which that could not be.
+    """
+
+    step: int
+    checkpoint: str
+    curves: Curves
+    page: Path | None
+    write_protected: Path | None
+
+    def _repr_html_(self) -> str:
+        from cnn_mnist.evaluation import report
+
+        page = report.as_page(self, self.curves)
+        # In a frame, lest the page's style reach the notebook.
+        frame = 'width="100%" height="900" style="border: 0" title="Test report"'
+        return f'<iframe srcdoc="{html.escape(page)}" {frame}></iframe>'
+
+
+def evaluate(
+    model_dir: str | Path = "model_dir",
+    *,
+    recipe: str | Recipe | None = None,
+    checkpoint: str | None = None,
+    data: Dataset | None = None,
+    data_dir: str | None = None,
+    class_names: Sequence[str] = DIGITS,
+) -> Evaluation:
+    """Reports on the test images, with the newest whole checkpoint of a folder.
+
+    On disk it leaves in `model_dir/report` the page, its figures and `report.json`, and in
+    `model_dir/eval` a point of the curves. Where that may not be written, it is left out.
+
+    Args:
+      model_dir: the folder of a training.
+      recipe: what was trained there; None for what is noted there.
+      checkpoint: the prefix of another checkpoint, which is known to be whole.
+      data: the images; None for those of `data_dir`.
+      data_dir: a folder that `load` can read; None: the MNIST inside the package.
+      class_names: in the order of the labels.
+
+    Raises:
+      CheckpointError: no checkpoint can be used.
+      DatasetError: images that cannot be read.
+      CurvesError, OSError: the disk is full.
+    """
+    model_dir = str(model_dir)
+    known = chosen(recipe) if recipe is not None else record.recipe_of(model_dir)
+    require_known(known)
+    if data is None:
+        data = dataset.load(data_dir, known.validation_size, known.train_size)
+    with console.shown(progress=False):
+        from cnn_mnist.checkpoints import restore
+        from cnn_mnist.evaluation import report, scoring
+
+        checkpoint = checkpoint or restore.newest(known, model_dir)
+        protected = _write_protected(Path(model_dir))
+        # The Estimator always writes a curve: where it cannot, into a folder that is deleted again.
+        scratch = tempfile.TemporaryDirectory() if protected else None
+        with scratch or contextlib.nullcontext(model_dir) as place:
+            scores, step = scoring.score(known, checkpoint, data.test, class_names, place)
+        learned = curves.read_curves(model_dir)
+        page = None
+        if not protected:
+            folder = Path(model_dir) / "report"
+            report.to_tensorboard(report.write(scores, learned, folder), folder, step)
+            page = folder / "report.html"
+    fields = {field.name: getattr(scores, field.name) for field in dataclasses.fields(scores)}
+    return Evaluation(
+        **fields,
+        step=step,
+        checkpoint=checkpoint,
+        curves=learned,
+        page=page,
+        write_protected=protected,
+    )
+
+
+def _write_protected(model_dir: Path) -> Path | None:
+    """The first of the folders that a report is written to which cannot be written to; or None."""
+    places = (model_dir, model_dir / "eval", model_dir / "report")
+    return next((p for p in places if p.exists() and not os.access(p, os.W_OK | os.X_OK)), None)

@@ -1,0 +1,106 @@
+"""The formats of other programs. To add one, write its module and list it here."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnn_mnist.checkpoints import record
+from cnn_mnist.data import dataset
+from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.models.tables import require_known
+from cnn_mnist.recipes import Recipe, chosen
+from cnn_mnist.utils import console, files
+from cnn_mnist.utils.errors import InputError
+
+DIGITS = tuple("0123456789")
+
+
+class Format(NamedTuple):
+    """An entry of `FORMATS`.
+
+    Attributes:
+      meaning: for people.
+      write: takes a recipe, `model_dir`, `export_dir`, the classes' names and a function that loads
+        the data set; returns what a person can do with the result, in lines.
+    """
+
+    meaning: str
+    write: Callable[[Recipe, str, str, Sequence[str], Callable[[], Dataset]], list[str]]
+
+
+def _saved_model(
+    recipe: Recipe, model_dir: str, export_dir: str, names: Sequence[str], load: Any
+) -> list[str]:
+    examples = load().test.images[:10]
+    with console.shown(progress=False):
+        from cnn_mnist.exports import saved_model
+
+        saved_model.saved_model(recipe, model_dir, export_dir, examples)
+    return saved_model.told(export_dir)
+
+
+def _tfjs(
+    recipe: Recipe, model_dir: str, export_dir: str, names: Sequence[str], load: Any
+) -> list[str]:
+    with console.shown(progress=False):
+        from cnn_mnist.exports import tfjs
+
+        tfjs.layers_model(recipe, model_dir, export_dir, names)
+    return tfjs.told(export_dir)
+
+
+FORMATS = {
+    "saved_model": Format("a SavedModel of TensorFlow", _saved_model),
+    "tfjs": Format("a layers model of TensorFlow.js", _tfjs),
+}
+
+
+class Exported(NamedTuple):
+    """What an export has written.
+
+    Attributes:
+      folder: where it is.
+      told: what a person can do with it, in lines.
+    """
+
+    folder: Path
+    told: list[str]
+
+
+def export(
+    model_dir: str | Path = "model_dir",
+    export_dir: str | Path = "exported",
+    *,
+    format: str = "saved_model",
+    recipe: str | Recipe | None = None,
+    class_names: Sequence[str] = DIGITS,
+    data: Dataset | None = None,
+    data_dir: str | None = None,
+) -> Exported:
+    """Writes the newest checkpoint of a folder for other programs, whole or not at all.
+
+    Args:
+      model_dir: the folder of a training.
+      export_dir: the folder to make.
+      format: a name of `FORMATS`.
+      recipe: what was trained; None for what is noted in `model_dir`.
+      class_names: in the order of the labels.
+      data: some of its test images go with a SavedModel; None for those of `data_dir`.
+      data_dir: a folder that `load` can read; None: the MNIST inside the package.
+
+    Raises:
+      InputError: an unknown format, or a folder that is not empty.
+      CheckpointError: no checkpoint can be used.
+    """
+    if format not in FORMATS:
+        raise InputError(f"--format={format}: expected one of {', '.join(FORMATS)}")
+    model_dir, export_dir = str(model_dir), str(export_dir)
+    known = chosen(recipe) if recipe is not None else record.recipe_of(model_dir)
+    require_known(known)
+    files.check_free(export_dir)
+
+    def load() -> Dataset:
+        return data or dataset.load(data_dir, known.validation_size, known.train_size)
+
+    told = FORMATS[format].write(known, model_dir, export_dir, class_names, load)
+    return Exported(Path(export_dir), told)

@@ -1,0 +1,46 @@
+"""The graphs of a recipe that are fed by placeholders: to score, to predict, to export.
+
+Shapes are written with this axis: B batch.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from cnn_mnist import estimator
+from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.recipes import Recipe
+
+
+class Fed(NamedTuple):
+    """A graph of one mode.
+
+    Attributes:
+      images: the placeholder `[B, 28, 28]`, or the tensor that was given in its place.
+      labels: the placeholder `int32 [B]`; None in PREDICT.
+      spec: the `EstimatorSpec`.
+    """
+
+    images: Any
+    labels: Any
+    spec: Any
+
+
+def build(recipe: Recipe, mode: str, *, dtype: str = "uint8", images: Any = None) -> Fed:
+    """Adds the graph of a mode to the default graph.
+
+    A second one, for other images, shares the variables of the first.
+
+    Args:
+      recipe: what the network is.
+      mode: of the Estimator's `ModeKeys`.
+      dtype: of the placeholder of the images, `uint8` or `float32`.
+      images: a tensor in place of that placeholder.
+    """
+    tf.compat.v1.train.get_or_create_global_step()
+    if images is None:
+        images = tf.compat.v1.placeholder(dtype, [None, 28, 28], name="images")
+    predict = mode == estimator.ModeKeys.PREDICT
+    labels = None if predict else tf.compat.v1.placeholder(tf.int32, [None], name="labels")
+    with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
+        return Fed(images, labels, cnn_model_fn({"x": images}, labels, mode, recipe.params()))

@@ -1,0 +1,19 @@
+"""Modules that are loaded when they are first used: TensorFlow takes seconds.
+
+`from cnn_mnist.utils.lazy import tf` stands where a module's table is needed before TensorFlow is:
+the flags and their help list networks, optimizers and schedules.
+"""
+
+import importlib
+from typing import Any
+
+
+class _Module:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+tf: Any = _Module("tensorflow")
