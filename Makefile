@@ -6,7 +6,8 @@ STEPS ?=
 # The default recipe's is model_dir itself; each other recipe has a folder in it.
 OF_RECIPE := $(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
 MODEL_DIR ?= model_dir$(OF_RECIPE)
-CONSTRAINTS ?=
+# The versions to install: those that were tested. CONSTRAINTS= takes the newest.
+CONSTRAINTS ?= constraints/tested.txt
 
 # The first Python 3.10 to 3.13 that really runs and can make virtual environments.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \

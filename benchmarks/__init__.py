@@ -1,1 +1,1 @@
-"""Measures what the README says of speed, memory and accuracy; `benchmarks/README.md` tells how."""
+"""Measures what `docs/speed.md` and `docs/recipes.md` say; `benchmarks/README.md` tells how."""

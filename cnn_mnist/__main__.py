@@ -1,7 +1,13 @@
-"""`python -m cnn_mnist`: the same as `python -m cnn_mnist.main`."""
+"""`python -m cnn_mnist`, and the installed command `cnn_mnist`: as `python -m cnn_mnist.main`."""
 
 from cnn_mnist.main import main
 from cnn_mnist.utils.signals import end_program
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """Runs the command in `sys.argv` and ends the process with its exit code."""
     end_program(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -4,7 +4,7 @@ import { defineConfig } from "vite";
 import { FILES } from "./src/mnist_files.js";
 
 const HERE = import.meta.dirname;
-const DATA = path.join(HERE, "..", "cnn_mnist", "data");
+const DATA = path.join(HERE, "..", "cnn_mnist", "data", "mnist");
 const MODELS = path.join(HERE, "public", "models");
 const SHIPPED = "fast"; // listed first
 

@@ -7,7 +7,7 @@ import { idxFile } from "../idx_files.js";
 import { draw, expectNone, launch, openPage, waitForText } from "./chromium.js";
 
 const WEB = path.join(import.meta.dirname, "..", "..");
-const DATA = path.join(WEB, "..", "cnn_mnist", "data");
+const DATA = path.join(WEB, "..", "cnn_mnist", "data", "mnist");
 
 let browser;
 beforeAll(async () => {

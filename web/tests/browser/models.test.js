@@ -11,7 +11,7 @@ const IMAGES = 100;
 
 /** The first test images: [100 x 784], 0 to 1. */
 function testImages() {
-  const file = path.join(ROOT, "cnn_mnist", "data", "t10k-images-idx3-ubyte.gz");
+  const file = path.join(ROOT, "cnn_mnist", "data", "mnist", "t10k-images-idx3-ubyte.gz");
   const pixels = gunzipSync(readFileSync(file)).subarray(16, 16 + IMAGES * 784);
   return Array.from(pixels, (value) => value / 255);
 }
