@@ -73,7 +73,7 @@ def test_the_page_of_flags_names_each_with_its_default():
     told = dict(FLAG.findall((ROOT / "docs" / "flags.md").read_text()))
     defined = main.FLAGS.flags_by_module_dict()["cnn_mnist.main"]
     assert sorted(told) == sorted(flag.name for flag in defined)
-    recipe = main.RECIPES[main.DEFAULT_RECIPE]
+    recipe = main.RECIPES[main.CLASSIC]
     for flag in defined:
         default = getattr(recipe, flag.name, flag.default)
         shown = ",".join(default) if isinstance(default, list) else str(default)

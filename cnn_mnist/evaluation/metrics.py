@@ -10,8 +10,8 @@ chunks: sums of real numbers are kept as whole multiples of 2^-32, which add up 
 import dataclasses
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,6 +93,51 @@ class CalibrationBin:
     accuracy: float | None
 
 
+class Metric(NamedTuple):
+    """An entry of `OF_ALL` or `OF_CLASS`.
+
+    Attributes:
+      name: for people.
+      of: takes a `Report`, or a `ClassScore`; returns the number, None where there is none.
+      shown: writes it for people.
+    """
+
+    name: str
+    of: Callable[[Any], float | None]
+    shown: Callable[[Any], str]
+
+    def text(self, source: Any) -> str:
+        """The metric of a `Report` or a `ClassScore` for people; "-" where there is none."""
+        value = self.of(source)
+        return "-" if value is None else self.shown(value)
+
+
+def _share_text(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _count_text(value: float) -> str:
+    return f"{value:,}"
+
+
+# What the report tells of each class, in this order, in the terminal and on the page.
+OF_CLASS = (
+    Metric("accuracy", lambda score: score.accuracy, _share_text),
+    Metric("precision", lambda score: score.precision, _share_text),
+    Metric("F1", lambda score: score.f1, _share_text),
+    Metric("images", lambda score: score.images, _count_text),
+    Metric("right", lambda score: score.right, _count_text),
+)
+# And of all images; the page has a card for each.
+OF_ALL = (
+    Metric("accuracy", lambda report: report.accuracy, _share_text),
+    Metric("images", lambda report: report.images, _count_text),
+    Metric("mistakes", lambda report: report.images - report.right, _count_text),
+    Metric("loss (nats)", lambda report: report.loss, _share_text),
+    Metric("calibration error", lambda report: report.calibration_error, _share_text),
+)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Report:
     """What a `Tally` found.
@@ -123,6 +168,11 @@ class Report:
     def class_names(self) -> tuple[str, ...]:
         """The classes' names, in the order of the labels."""
         return tuple(score.name for score in self.classes)
+
+    @property
+    def right(self) -> int:
+        """How many images were recognised."""
+        return sum(score.right for score in self.classes)
 
     @property
     def worst_first(self) -> list[ClassScore]:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from cnn_mnist.evaluation.metrics import ClassScore, Report
+from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, ClassScore, Report
 
 # Heading, the name of the section's figure or table, and what it shows, for a learner.
 _SECTIONS = (
@@ -99,43 +99,22 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     )
 
 
-def number(value: float | None) -> str:
-    """A share, a probability or a loss as the report shows it; "-" where there is none."""
-    return "-" if value is None else f"{value:.4f}"
-
-
 def _summary(report: Report) -> str:
-    entries = {
-        "accuracy": number(report.accuracy),
-        "images": f"{report.images:,}",
-        "mistakes": f"{report.images - sum(score.right for score in report.classes):,}",
-        "loss (nats)": number(report.loss),
-        "calibration error": number(report.calibration_error),
-    }
     cards = "".join(
-        f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in entries.items()
+        f"<div><dt>{metric.name}</dt><dd>{metric.text(report)}</dd></div>\n" for metric in OF_ALL
     )
     return f"<dl>\n{cards}</dl>\n"
 
 
 def _class_table(report: Report) -> str:
-    heads = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("class", "accuracy", "precision", "F1", "images", "right")
-    )
+    names = ("class", *(metric.name for metric in OF_CLASS))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = "\n".join(_class_row(score) for score in report.worst_first)
     return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
 def _class_row(score: ClassScore) -> str:
-    values = (
-        number(score.accuracy),
-        number(score.precision),
-        number(score.f1),
-        f"{score.images:,}",
-        f"{score.right:,}",
-    )
-    cells = "".join(f"<td>{value}</td>" for value in values)
+    cells = "".join(f"<td>{metric.text(score)}</td>" for metric in OF_CLASS)
     return f'<tr><th scope="row">{escape(score.name)}</th>{cells}</tr>'
 
 

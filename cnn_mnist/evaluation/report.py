@@ -20,8 +20,8 @@ from rich.text import Text
 
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation import figures
-from cnn_mnist.evaluation.metrics import Report
-from cnn_mnist.evaluation.page import number, page
+from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, Report
+from cnn_mnist.evaluation.page import page
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
 
@@ -147,23 +147,16 @@ def to_tensorboard(
 def table(report: Report) -> RenderableType:
     """The scores of each class for the terminal, the worst first, and the total."""
     classes = Table("class")
-    for head in ("accuracy", "precision", "F1", "images", "right"):
-        classes.add_column(head, justify="right")
+    for metric in OF_CLASS:
+        classes.add_column(metric.name, justify="right")
     for score in report.worst_first:
-        classes.add_row(
-            Text(score.name),
-            number(score.accuracy),
-            number(score.precision),
-            number(score.f1),
-            f"{score.images:,}",
-            f"{score.right:,}",
-        )
+        classes.add_row(Text(score.name), *(metric.text(score) for metric in OF_CLASS))
     classes.add_section()
-    right = sum(score.right for score in report.classes)
-    classes.add_row("all", number(report.accuracy), "", "", f"{report.images:,}", f"{right:,}")
-    total = f"loss {number(report.loss)}, expected calibration error " + number(
-        report.calibration_error
-    )
+    of_all = {metric.name: metric.text(report) for metric in OF_ALL}
+    of_all["right"] = f"{report.right:,}"
+    classes.add_row("all", *(of_all.get(metric.name, "") for metric in OF_CLASS))
+    total = f"loss {of_all['loss (nats)']}, expected calibration error "
+    total += of_all["calibration error"]
     return Group(Text("Every class, the worst first", style="bold"), classes, Text(total))
 
 

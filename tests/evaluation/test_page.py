@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from cnn_mnist.evaluation import metrics
-from cnn_mnist.evaluation.page import number, page
+from cnn_mnist.evaluation import page as pages
+from cnn_mnist.evaluation.metrics import OF_CLASS
+from cnn_mnist.evaluation.page import page
 
 NAMES = ['<script>alert("x")</script>', "a & b", "</style></table>", "'\"><img src=x onerror=y>"]
 PICTURES = {
@@ -108,8 +110,8 @@ def test_the_summary(report):
     texts = read(page(report, PICTURES, "A title")).texts
     for name, value in (("accuracy", "0.6667"), ("images", "6"), ("mistakes", "2")):
         assert texts[texts.index(name) + 1] == value
-    assert texts[texts.index("loss (nats)") + 1] == number(report.loss)
-    assert texts[texts.index("calibration error") + 1] == number(report.calibration_error)
+    assert texts[texts.index("loss (nats)") + 1] == f"{report.loss:.4f}"
+    assert texts[texts.index("calibration error") + 1] == f"{report.calibration_error:.4f}"
 
 
 def test_each_section_explains_itself(report):
@@ -117,7 +119,18 @@ def test_each_section_explains_itself(report):
     assert elements.count("h2") == elements.count("p") == elements.count("section") == 5
 
 
-def test_number():
-    assert [number(None), number(0.0), number(1), number(0.12344)] == [
-        "-", "0.0000", "1.0000", "0.1234",
-    ]  # fmt: skip
+def test_a_metric_as_people_read_it():
+    def text(value, metric="accuracy"):
+        of = next(found for found in OF_CLASS if found.name == metric)
+        return of._replace(of=lambda score: value).text(None)
+
+    assert [text(None), text(0.0), text(1), text(0.12344)] == ["-", "0.0000", "1.0000", "0.1234"]
+    assert text(12_345, "images") == "12,345"
+
+
+def test_a_metric_that_is_added_is_on_the_page(report, monkeypatch):
+    halves = OF_CLASS[0]._replace(name="half", of=lambda score: score.images / 2)
+    monkeypatch.setattr(pages, "OF_CLASS", (*OF_CLASS, halves))
+    drawn = page(report, PICTURES, "title")
+    assert '<th scope="col">half</th>' in drawn
+    assert f"<td>{report.worst_first[0].images / 2:.4f}</td></tr>" in drawn

@@ -86,11 +86,15 @@ def test_nothing_is_dropped_from_stderr_but_what_is_named():
     assert run(code).stderr == b"abc\nx\n"
 
 
-def test_that_another_process_was_no_faster_is_told_only_outside_of_a_cluster(monkeypatch):
+def test_that_another_process_was_no_faster_is_told_only_outside_of_a_cluster(caplog):
     message = "It seems that global step (tf.train.get_global_step) has not been increased. Current"
-    for cluster in (True, False):
-        monkeypatch.setenv("TF_CONFIG", "{}") if cluster else monkeypatch.delenv("TF_CONFIG")
-        assert console.is_shown(record(message, logging.WARNING), terminal=False) is not cluster
+    log = logging.getLogger("tensorflow")
+    with console.quiet_cluster():
+        log.warning(message)
+        log.warning("another")
+    assert caplog.messages == ["another"]
+    log.warning(message)
+    assert caplog.messages == ["another", message]
 
 
 def record(message, level=logging.INFO):
@@ -109,10 +113,10 @@ def record(message, level=logging.INFO):
     ],
 )
 def test_which_lines_are_shown(message, plain, terminal):
-    assert console.is_shown(record(message), terminal=False) is plain
-    assert console.is_shown(record(message), terminal=True) is terminal
+    assert console.is_shown(record(message), bars=False) is plain
+    assert console.is_shown(record(message), bars=True) is terminal
     for place in (True, False):
-        assert console.is_shown(record(message, logging.WARNING), terminal=place)
+        assert console.is_shown(record(message, logging.WARNING), bars=place)
 
 
 def test_deprecations_are_shown_unless_tensorflow_means_itself():
@@ -120,9 +124,9 @@ def test_deprecations_are_shown_unless_tensorflow_means_itself():
     own += "deprecated and will be removed in a future version.\nInstructions for updating:\nUse"
     for package in ("tensorflow", "tensorflow_estimator"):
         message = own.format("/a b", package)
-        assert not console.is_shown(record(message, logging.WARNING), terminal=False)
+        assert not console.is_shown(record(message, logging.WARNING), bars=False)
     for message in (own.format("/a", "mine"), own.replace("From", "In").format("", "tensorflow")):
-        assert console.is_shown(record(message, logging.WARNING), terminal=False)
+        assert console.is_shown(record(message, logging.WARNING), bars=False)
 
 
 def test_log_lines_are_printed_as_they_are(monkeypatch):
