@@ -62,6 +62,7 @@ setup(
             "kubernetes-validate>=1.34",
             "pyyaml>=6",
         ],
+        "notebook": ["ipywidgets>=8"],  # the progress bar there; without it there are lines
         "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
         "lint": [
             "ruff==0.17.*",

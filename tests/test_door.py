@@ -180,6 +180,7 @@ def test_evaluate_says_what_the_predictor_says_and_leaves_the_page(trained, smal
     of_true = probabilities[np.arange(len(labels)), labels]
     assert report.loss == pytest.approx(-np.log(of_true).mean(), rel=1e-5)
     assert (report.step, report.checkpoint) == (12, run.checkpoint)
+    assert repr(report).startswith(f"<Evaluation of step 12: accuracy {report.accuracy:.4f}, loss ")
     assert report.confusion.sum() == report.images == len(labels)
     assert len(report.classes) == 10 and len(report.calibration) == 15
     assert report.page == folder / "report" / "report.html"

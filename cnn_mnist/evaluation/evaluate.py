@@ -20,7 +20,7 @@ from cnn_mnist.utils.curves import Curves
 DIGITS = tuple("0123456789")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Report):
     """The report on a checkpoint. A notebook shows it as the page `report.html`.
 
@@ -38,6 +38,12 @@ class Evaluation(Report):
     curves: Curves
     page: Path | None
     write_protected: Path | None
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} of step {self.step:,}: accuracy {self.accuracy:.4f}, "
+            f"loss {self.loss:.4f} on {self.images:,} images>"
+        )
 
     def _repr_html_(self) -> str:
         from cnn_mnist.evaluation import report
