@@ -6,27 +6,16 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cnn_mnist.cluster import launcher
-from stress.driver import MODEL_DIR
-from stress.program import (
-    GLANCE,
-    LIMIT,
-    Driver,
-    Fork,
-    HangError,
-    Try,
-    fresh,
-    load_tensorflow,
-    small_data,
-    tally,
-)
-from stress.tally import Tally
+from stress.tally import Tally, Try, tally
+from stress.trainings import GLANCE, LIMIT, HangError, Run, fresh, load_tensorflow, small_data
+from stress.watched import MODEL_DIR
 
 WORKERS = 2
 VICTIMS = ("worker", "chief", "ps", "evaluator")
@@ -62,19 +51,18 @@ def clusters(count: int, seed: int, folder: Path) -> Tally:
     data_dir = small_data(folder / "data")
     choice = random.Random(f"{seed} clusters")
     tries: list[Try] = []
-    with _drivers() as drivers:
-        whole = None
-        while len(tries) < count:
-            kind = ALONE if len(tries) // len(VICTIMS) % 2 else SYNC
-            if kind is SYNC and whole is None:
-                undisturbed = Training(drivers, kind, data_dir, fresh(folder / "whole"))
-                undisturbed.start_all()
-                undisturbed.end()
-                whole = undisturbed.result()
-            place = fresh(folder / f"training_{len(tries)}")
-            victims = choice.sample(VICTIMS, len(VICTIMS))[: count - len(tries)]
-            training = Training(drivers, kind, data_dir, place)
-            tries += _disturbed(training, victims, choice, whole if kind is SYNC else None)
+    whole = None
+    while len(tries) < count:
+        kind = ALONE if len(tries) // len(VICTIMS) % 2 else SYNC
+        if kind is SYNC and whole is None:
+            undisturbed = Training(kind, data_dir, fresh(folder / "whole"))
+            undisturbed.start_all()
+            undisturbed.end()
+            whole = undisturbed.result()
+        place = fresh(folder / f"training_{len(tries)}")
+        victims = choice.sample(VICTIMS, len(VICTIMS))[: count - len(tries)]
+        training = Training(kind, data_dir, place)
+        tries += _disturbed(training, victims, choice, whole if kind is SYNC else None)
     return tally(tries)
 
 
@@ -104,26 +92,17 @@ class BrokenError(Exception):
 
 
 class Training:
-    """One training of a cluster, whose processes are forks of `Driver`s.
+    """One training of a cluster.
 
     Attributes:
       kind: how it trains.
     """
 
-    def __init__(
-        self, drivers: dict[str, Driver], kind: Kind, data_dir: Path, folder: Path
-    ) -> None:
-        """Sets what is trained; nothing is started.
-
-        Args:
-          drivers: one for each process, by the names of `cluster.tf_configs`.
-          kind: how it trains.
-          data_dir: of `small_data`.
-          folder: where it works; empty.
-        """
+    def __init__(self, kind: Kind, data_dir: Path, folder: Path) -> None:
+        """Sets what is trained, on `small_data`, in an empty folder; nothing is started."""
         self.kind = kind
-        self._drivers, self._folder = drivers, folder
-        self._configs = launcher.tf_configs(launcher.free_addresses(len(drivers)), WORKERS, 1, True)
+        self._folder = folder
+        self._configs = launcher.tf_configs(launcher.free_addresses(3 + WORKERS), WORKERS, 1, True)
         self._flags = [
             *("--recipe=tfjs", "--batch_size=18", "--learning_rate=0.01", "--seed=3"),
             *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),
@@ -132,14 +111,14 @@ class Training:
             *(f"--save_checkpoints_steps={kind.save}", "--log_every_n_iter=0", "--mode=train"),
             *(f"--index_log_dir={folder / 'indices'}", "--cluster_timeout=60"),
         ]
-        self._running: dict[str, Fork] = {}
-        for name in drivers:
+        self._running: dict[str, Run] = {}
+        for name in self._configs:
             fresh(folder / name)
 
     def start_all(self) -> None:
         """Starts every process."""
         self._started = time.monotonic()
-        for name in self._drivers:
+        for name in self._configs:
             self._start(name)
 
     def disturb(self, victim: str, choice: random.Random) -> str:
@@ -231,9 +210,9 @@ class Training:
         self._wait_quietly(lambda: not self._processes())
         if self._processes():
             return f"left behind: {self._processes()}"
-        for name in self._drivers:
+        for name in self._configs:
             files = [path.name for path in (self._folder / name).iterdir()]
-            if strange := [each for each in files if not re.match(r"(output|log)_\d+\.txt", each)]:
+            if strange := [each for each in files if not re.match(r"output_\d+\.txt", each)]:
                 return f"{name} wrote {strange}"
         return ""
 
@@ -251,9 +230,8 @@ class Training:
         flags = [*self._flags, f"--model_dir={self._folder / MODEL_DIR}"]
         if name.startswith(("worker", "ps")):
             flags[-1] = f"--model_dir={MODEL_DIR}"
-        environment = {"TF_CONFIG": self._configs[name]}
-        driver = self._drivers[name]
-        self._running[name] = driver.start(flags, self._folder / name, environment=environment)
+        config = {"TF_CONFIG": self._configs[name]}
+        self._running[name] = Run(flags, self._folder / name, env=config)
 
     def _kill(self, name: str) -> None:
         self._running[name].send(signal.SIGKILL)
@@ -315,15 +293,3 @@ class Training:
                 if (path / "cwd").readlink().is_relative_to(self._folder):
                     found.append((path / "comm").read_text().strip())
         return found
-
-
-@contextlib.contextmanager
-def _drivers() -> Iterator[dict[str, Driver]]:
-    """A driver for each process of a cluster."""
-    names = launcher.tf_configs([""] * (3 + WORKERS), WORKERS, 1, True)
-    with contextlib.ExitStack() as stack:
-        drivers = {name: Driver() for name in names}
-        for driver in drivers.values():
-            stack.callback(driver.stop)
-            driver.load()
-        yield drivers

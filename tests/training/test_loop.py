@@ -7,7 +7,6 @@ import re
 import signal
 
 import numpy as np
-import programs
 import pytest
 import tensorflow as tf
 from rich.console import Console
@@ -17,6 +16,7 @@ from cnn_mnist.checkpoints import record, saver
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import run
 from conftest import scalars
+from stress import programs
 
 RECIPE = Recipe(batch_size=8, steps=23, eval_every_steps=6, validation_size=37, seed=3)
 ACCURATE = dataclasses.replace(
