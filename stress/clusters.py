@@ -133,8 +133,7 @@ class Training:
         name = f"{victim}-{choice.randrange(WORKERS)}" if victim == "worker" else victim
         name = "ps-0" if victim == "ps" else name
         if choice.random() < EARLY:
-            end = self._started + choice.uniform(0, START)
-            self._wait(lambda: time.monotonic() >= end, "a moment")
+            self._wait_until(self._started + choice.uniform(0, START))
         else:
             target = min(self._step() + choice.randrange(self.kind.window), self.kind.steps - 1)
             self._wait(lambda: self._step() >= target, f"step {target}")
@@ -146,8 +145,7 @@ class Training:
             return done
         self._start(name)
         if choice.random() < AGAIN:
-            end = time.monotonic() + choice.uniform(0, START)
-            self._wait(lambda: time.monotonic() >= end, "a moment")
+            self._wait_until(time.monotonic() + choice.uniform(0, START))
             self._kill(name)
             self._start(name)
             done += " and again at its start"
@@ -178,10 +176,9 @@ class Training:
         return Result(variables, dict(zip(curve.steps, curve.values, strict=True)))
 
     def wrong_with_result(self, whole: Result | None) -> str:
-        """Tells what is wrong with what it left; empty if nothing is.
+        """Tells what is wrong with what it left, compared with one that nothing disturbed.
 
-        Args:
-          whole: what a training left that nothing disturbed; None where it may differ.
+        `whole` is None where the variables and losses may differ.
         """
         from cnn_mnist.checkpoints import saver
         from cnn_mnist.utils import curves
@@ -207,7 +204,9 @@ class Training:
 
     def left_behind(self) -> str:
         """Tells of what it left that should not be there, of processes and files."""
-        self._wait_quietly(lambda: not self._processes())
+        end = time.monotonic() + 5
+        while self._processes() and time.monotonic() < end:
+            time.sleep(GLANCE)
         if self._processes():
             return f"left behind: {self._processes()}"
         for name in self._configs:
@@ -237,6 +236,9 @@ class Training:
         self._running[name].send(signal.SIGKILL)
         self._running[name].wait()
 
+    def _wait_until(self, end: float) -> None:
+        self._wait(lambda: time.monotonic() >= end, "a moment")
+
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         """Waits until something holds, while all processes run."""
         end = time.monotonic() + LIMIT
@@ -246,11 +248,6 @@ class Training:
                     raise BrokenError(f"{name} ended with {run.poll()}, waiting for {what}")
             if time.monotonic() > end:
                 raise HangError(f"waited for {what} for {LIMIT:g} s")
-            time.sleep(GLANCE)
-
-    def _wait_quietly(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 5
-        while not holds() and time.monotonic() < end:
             time.sleep(GLANCE)
 
     def _all_end_over(self, name: str) -> None:

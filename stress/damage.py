@@ -5,7 +5,6 @@ import functools
 import itertools
 import json
 import logging
-import os
 import random
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from cnn_mnist.checkpoints import record, restore, saver
 from cnn_mnist.training import validation
 from cnn_mnist.utils.errors import InputError
+from stress.hostile import damaged
 from stress.tally import Tally, Try, tally
 from stress.trainings import AT_ONCE, SMALL, at_once, digests, ended, fresh, small_data
 
@@ -243,49 +243,23 @@ def _spoil(chance: random.Random, model_dir: Path) -> str:
         if kind == "all" and chance.random() < 0.4:
             paths.append(place / "checkpoint")
         paths = [path for path in paths if path.exists()]  # the best has no .meta
-    ways = [_truncate, _empty, _delete, _flip_one, _flip_some, _rubbish, _swap, _folder]
+    ways = [*[_change] * 5, _delete, _swap, _folder]
     way = chance.choice(ways)
     names = [str(path.relative_to(model_dir)) for path in paths]
-    return f"{way.__name__[1:]} {', '.join(names)}: {'; '.join(way(chance, p) for p in paths)}"
+    return f"{', '.join(names)}: {'; '.join(way(chance, path) for path in paths)}"
 
 
-def _truncate(chance: random.Random, path: Path) -> str:
-    size = chance.randrange(max(path.stat().st_size, 1))
-    os.truncate(path, size)
-    return f"to {size} bytes"
-
-
-def _empty(chance: random.Random, path: Path) -> str:
-    path.write_bytes(b"")
-    return "empty"
+def _change(chance: random.Random, path: Path) -> str:
+    """Changes what is in a file, in one of many ways."""
+    content = path.read_bytes()
+    done, content = damaged(chance, content or b"{", (0, len(content) // 2))
+    path.write_bytes(content)
+    return done
 
 
 def _delete(chance: random.Random, path: Path) -> str:
     path.unlink()
     return "gone"
-
-
-def _flip_one(chance: random.Random, path: Path) -> str:
-    return _flip(chance, path, 1)
-
-
-def _flip_some(chance: random.Random, path: Path) -> str:
-    return _flip(chance, path, chance.randint(2, 40))
-
-
-def _flip(chance: random.Random, path: Path, number: int) -> str:
-    content = bytearray(path.read_bytes())
-    places = [(chance.randrange(len(content)), chance.randrange(8)) for _ in range(number)]
-    for byte, bit in places:
-        content[byte] ^= 1 << bit
-    path.write_bytes(content)
-    return f"byte, bit: {places}"
-
-
-def _rubbish(chance: random.Random, path: Path) -> str:
-    size = chance.choice([1, 40, 4096, path.stat().st_size])
-    path.write_bytes(chance.choice([chance.randbytes(size), bytes(size), b"{" * size]))
-    return f"{size} bytes of rubbish"
 
 
 def _swap(chance: random.Random, path: Path) -> str:

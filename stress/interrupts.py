@@ -40,16 +40,9 @@ REPORTED = "^curves "  # the report is there
 TERM, INT = signal.SIGTERM, signal.SIGINT
 # What the signals hit, in turn; "twice" is a second Ctrl-C shortly after the first.
 PHASES = (
-    (TERM, "training"),
-    (INT, "training"),
-    (TERM, "start-up"),
-    (INT, "twice"),
-    (TERM, "training"),
-    (INT, "report"),
-    (TERM, "report"),
-    (INT, "start-up"),
-    (TERM, "training"),
-    (INT, "training"),
+    *((TERM, "training"), (INT, "training"), (TERM, "start-up"), (INT, "twice")),
+    *((TERM, "training"), (INT, "report"), (TERM, "report"), (INT, "start-up")),
+    *((TERM, "training"), (INT, "training")),
 )
 
 
@@ -104,14 +97,10 @@ def _whole(flags: list[str], folder: Path) -> Whole:
 
 
 class Chain:
-    """One run that is interrupted by one signal after another, and resumed after each.
-
-    Attributes:
-      tries: what came of each signal.
-    """
+    """One run that is interrupted by one signal after another, and resumed after each."""
 
     def __init__(self, flags: list[str], whole: Whole, choice: random.Random, folder: Path) -> None:
-        self.tries: list[Try] = []
+        self.tries: list[Try] = []  # what came of each signal
         self._flags = flags
         self._whole = whole
         self._choice = choice

@@ -181,8 +181,8 @@ class Makers:
         makers = (
             *(5 * [self.damaged_png] + 5 * [self.damaged_jpeg] + 3 * [self.damaged_bmp]),
             *(3 * [self.damaged_npy] + 2 * [self.damaged_pixels] + 2 * [self.metadata]),
-            *(self.wrong_size, self.wrong_size, self.other_npy, self.npy_header),
-            *(self.odd_shape, self.pattern, self.no_picture),
+            *(self.wrong_size, self.wrong_size, self.npy_header),
+            *(self.pattern, self.no_picture),
         )
         if self.rng.random() < 0.02:
             makers = (self.large_picture, self.run_length_flood)
@@ -312,16 +312,6 @@ class Makers:
 
     # Pictures that are whole but odd
 
-    def odd_shape(self) -> Case:
-        """Very small, very long: whatever is in them."""
-        sides = (1, 2, 3, 5, 19, 28, 63, 64, 65, 600)
-        height, width = self.rng.choice(sides), self.rng.choice((*sides, 20_000))
-        pixels = np.full((height, width), self.rng.choice((0, 255)), np.uint8)
-        for _ in range(self.rng.choice((1, 3, 40))):
-            y, x = self.rng.randrange(height), self.rng.randrange(width)
-            pixels[y : y + self.rng.randint(1, 30), x : x + self.rng.randint(1, 30)] ^= 255
-        return self.saved(f"{height} x {width} pixels with rectangles", pixels)
-
     def pattern(self) -> Case:
         """What keeps a search for connected strokes busy."""
         side = self.rng.choice((40, 200, 512))
@@ -369,30 +359,6 @@ class Makers:
         os.truncate(path, 1 << 40)
 
     # .npy
-
-    def other_npy(self) -> Case:
-        """Whole arrays that are no pictures, or pictures with odd values."""
-        grey = np.asarray(seven().convert("L"))
-        share = grey / 255
-        arrays: dict[str, np.ndarray] = {
-            "objects": share[:3].astype(object),
-            "complex": share.astype(complex),
-            "text": grey.astype(str),
-            "dates": grey.astype("M8[s]"),
-            "records": np.rec.fromarrays([grey, grey]),
-            "infinite": np.where(grey > 99, np.inf, 0),
-            "one NaN": np.where(np.arange(90) == 3, np.nan, share),
-            "negative": -share,
-            "nothing": share[:0],
-            "long double": share.astype(np.longdouble),
-            "the other byte order": share.astype(">f8"),
-            "tiny": share * 1e-300,
-            "one number": np.array(1, np.float32),
-            "five axes": grey[None, None, None],
-            "a stack": np.zeros((9, 28, 28), np.uint8),
-        }
-        done = self.rng.choice(list(arrays))
-        return case(f"npy: {done}", npy_file(arrays[done]))
 
     def npy_header(self) -> Case:
         """Headers that NumPy does not write."""
