@@ -9,7 +9,6 @@ python -m benchmarks.against_classic --classic_python=PYTHON_WITH_TENSORFLOW_2.1
 """
 
 import argparse
-import dataclasses
 import statistics
 import sys
 import tempfile
@@ -19,16 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from benchmarks import processes
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What one run of a program was measured at."""
-
-    steps_per_second: float
-    peak_memory_mb: float
-
-
-def measure(command: list[str], steps: int) -> Run:
-    """Runs a training program for `steps` steps, in a `--model_dir` that is thrown away.
+def measure(command: list[str], steps: int) -> tuple[float, float]:
+    """Trains with a program; its steps a second and its peak memory in MB.
 
     Raises:
       RuntimeError: if it fails; the message is what it wrote.
@@ -39,7 +30,7 @@ def measure(command: list[str], steps: int) -> Run:
         events.Reload()
         rates = [event.value for event in events.Scalars("global_step/sec")[1:]]
     # Each rate is over 100 steps, so the harmonic mean is steps over seconds.
-    return Run(statistics.harmonic_mean(rates), run.peak_memory_mb)
+    return statistics.harmonic_mean(rates), run.peak_memory_mb
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -56,13 +47,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=401)
     options = parser.parse_args()
     commands = {
-        "classic": [
-            options.classic_python,
-            str(processes.ROOT / "benchmarks" / "classic_tutorial.py"),
-        ],
+        "classic": [options.classic_python, f"{processes.ROOT}/benchmarks/classic_tutorial.py"],
         "cnn_mnist": [sys.executable, "-m", "cnn_mnist.main", "--mode=train"],
     }
-    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for number in range(1, options.runs + 1):
         for name, command in commands.items():
             runs[name].append(measure(command, options.steps))
@@ -70,12 +58,10 @@ def main() -> None:
 
     print(f"{'program':12}{'steps a second':28}{'peak memory, MB':24}")
     for name, measured in runs.items():
-        rates = spread([run.steps_per_second for run in measured], 1)
-        print(f"{name:12}{rates:28}{spread([run.peak_memory_mb for run in measured], 0):24}")
-    ratios = [
-        ours.steps_per_second / classic.steps_per_second
-        for ours, classic in zip(runs["cnn_mnist"], runs["classic"], strict=True)
-    ]
+        rates, memory = ([run[i] for run in measured] for i in range(2))
+        print(f"{name:12}{spread(rates, 1):28}{spread(memory, 0):24}")
+    pairs = zip(runs["cnn_mnist"], runs["classic"], strict=True)
+    ratios = [ours / classic for (ours, _), (classic, _) in pairs]
     print(f"ratio of steps a second, {options.runs} runs: {spread(ratios, 2)}")
 
 

@@ -141,28 +141,17 @@ def torch_eager(precision: str, model_dir: str) -> None:
     import torch
     from torch import nn
 
-    class Classic(nn.Sequential):
-        def __init__(self) -> None:
-            super().__init__(
-                nn.Conv2d(1, 32, 5, padding=2),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Conv2d(32, 64, 5, padding=2),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Flatten(),
-                nn.Linear(3136, 1024),
-                nn.ReLU(),
-                nn.Dropout(0.4),
-                nn.Linear(1024, 10),
-            )
-            for layer in self:
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    limit = (3 / layer.weight[0].numel()) ** 0.5
-                    nn.init.uniform_(layer.weight, -limit, limit)
-                    nn.init.zeros_(layer.bias)
-
-    model = Classic().to(memory_format=torch.channels_last)
+    model = nn.Sequential(
+        *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Linear(3136, 1024), nn.ReLU(), nn.Dropout(0.4), nn.Linear(1024, 10)),
+    )
+    for layer in model:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            limit = (3 / layer.weight[0].numel()) ** 0.5
+            nn.init.uniform_(layer.weight, -limit, limit)
+            nn.init.zeros_(layer.bias)
+    model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
     images, labels = _floats()
     x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

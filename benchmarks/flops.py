@@ -14,17 +14,11 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer of weights, as a matrix product.
+    """A layer of weights, as a matrix product."""
 
-    Attributes:
-      positions: of the kernel on an image; 1 for a dense layer.
-      window: values that make up one output.
-      filters: outputs at each position.
-    """
-
-    positions: int
-    window: int
-    filters: int
+    positions: int  # of the kernel on an image; 1 for a dense layer
+    window: int  # values that make up one output
+    filters: int  # outputs at each position
 
 
 CLASSIC = (

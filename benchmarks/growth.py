@@ -1,12 +1,12 @@
 """How time and memory grow with the batch size, the training images and the test images.
 
-Every point is a process of its own. Writes a table in Markdown and a plot.
+Every point is a process of its own, so that its memory is nobody else's. Writes a table in Markdown
+and a plot.
 
 python -m benchmarks.growth [--parts batch,images,evaluation]
 """
 
 import argparse
-import dataclasses
 import json
 import shlex
 import signal
@@ -16,12 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import machine, processes, table
+from benchmarks import processes
 from cnn_mnist.data import dataset
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils import console
 
 BATCH_SIZES = (1, 4, 16, 64, 256, 1024)
 TRAINING_IMAGES = (6_000, 60_000, 600_000)
@@ -30,6 +32,7 @@ MEGABYTES_PER_IMAGE = (28 * 28 + 4) / 1e6  # uint8 pixels, and a label, int32
 FEW = 100  # images of the split that a point is not about
 STEPS = 60  # of training with batches of 100
 MOST_STEPS, FEWEST_STEPS = 300, 13  # with other batches
+FIRST_STEPS = 3  # while TensorFlow still allocates; not counted
 PIECE = 10_000  # images at once: a program's memory is no less than that of whoever starts it
 
 NOTE = """\
@@ -44,24 +47,14 @@ so does the rest of the memory.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """What one process took.
+class Point(NamedTuple):
+    """What one process took; an MB is 10^6 bytes."""
 
-    Attributes:
-      size: of the batch, or the number of images.
-      seconds: of a training step, or of the evaluation.
-      start_seconds: from the start of the process to the end of the first training step, or to
-        where the evaluation begins.
-      memory_mb: the process's peak, in units of 10^6 bytes.
-      data_mb: what the images and labels take of that.
-    """
-
-    size: int
-    seconds: float
-    start_seconds: float
-    memory_mb: float
-    data_mb: float
+    size: int  # of the batch, or the number of images
+    seconds: float  # of a training step, or of the evaluation
+    start_seconds: float  # to the end of the first training step, or until the evaluation begins
+    memory_mb: float  # the process's peak
+    data_mb: float  # what the images and labels take of that
 
 
 def batch(runs: int) -> list[Point]:
@@ -69,8 +62,8 @@ def batch(runs: int) -> list[Point]:
     points = []
     for size in BATCH_SIZES:
         steps = min(MOST_STEPS, max(FEWEST_STEPS, 6000 // size))
-        flags = [f"--batch_size={size}", f"--steps={steps}"]
-        points.append(_point(size, ["train", *flags], held=70_000, runs=runs))
+        task = ["train", f"--batch_size={size}", f"--steps={steps}"]
+        points.append(_point(size, task, held=70_000, runs=runs))
     return points
 
 
@@ -115,65 +108,83 @@ def write_data(folder: Path, training: int, test: int) -> None:
 def _point(
     size: int, task: Sequence[str], held: int, runs: int, model_dir: str | None = None
 ) -> Point:
-    """The medians of several runs of a task, and the largest of their peaks.
+    """The medians of several runs of a task, which holds so many images, and the largest peak.
 
     Args:
-      size: of the point.
-      task: the arguments of `growth_point`.
-      held: images in memory.
-      runs: how many.
       model_dir: None for a new one in every run.
     """
     found = []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as new:
             found.append(_run(task, model_dir or new))
-    point = Point(
-        size,
-        statistics.median(times["seconds"] for times, _ in found),
-        statistics.median(times["start"] for times, _ in found),
-        max(memory_mb for _, memory_mb in found),
-        held * MEGABYTES_PER_IMAGE,
-    )
+    seconds, starts, memory_mb = zip(*found, strict=True)
+    held_mb = held * MEGABYTES_PER_IMAGE
+    medians = statistics.median(seconds), statistics.median(starts)
+    point = Point(size, *medians, max(memory_mb), held_mb)
     print(point, file=sys.stderr)
     return point
 
 
-def _run(task: Sequence[str], model_dir: str) -> tuple[dict[str, float], float]:
-    """What `growth_point` printed, and its peak memory in MB."""
-    command = [sys.executable, "-m", "benchmarks.growth_point", *task, f"--model_dir={model_dir}"]
-    run = processes.run([*command, f"--started={time.monotonic()}"])
-    return json.loads(run.output), run.peak_memory_mb
+def _run(task: Sequence[str], model_dir: str) -> tuple[float, float, float]:
+    """Seconds and start of a process, as `work` has them, and its peak memory in MB."""
+    command = [sys.executable, "-m", "benchmarks.growth", "--work", *task]
+    run = processes.run([*command, f"--model_dir={model_dir}", f"--started={time.monotonic()}"])
+    seconds, start = json.loads(run.output)
+    return seconds, start, run.peak_memory_mb
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One of the three questions.
+def work(arguments: Sequence[str]) -> tuple[float, float]:
+    """One point, in this process: trains or evaluates as the program does.
 
-    Attributes:
-      title: what is varied.
-      measure: takes the number of runs of each point.
-      timed: what a point's `seconds` are of.
-      images: how many images that is, of a point's size.
+    Returns:
+      The seconds of a training step, or of the evaluation; and those from the start of the process
+      to the end of the first training step, or to where the evaluation begins.
     """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=("train", "evaluate"))
+    parser.add_argument("--model_dir", required=True)
+    parser.add_argument("--data_dir", help="left out: the MNIST inside the package")
+    parser.add_argument("--batch_size", type=int, default=Recipe.batch_size)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--started", type=float, required=True, help="time.monotonic() then")
+    options = parser.parse_args(arguments)
+    data = dataset.load(options.data_dir, validation_size=0)
+    console.start_tensorflow()
+    from cnn_mnist import estimator, evaluate, train
 
-    title: str
-    measure: Callable[[int], list[Point]]
-    timed: str
-    images: Callable[[int], int]
+    recipe = Recipe(
+        batch_size=options.batch_size, steps=options.steps, validation_size=0, eval_every_steps=0
+    )
+    if options.task == "evaluate":
+        start = time.monotonic()
+        evaluate(options.model_dir, data=data)
+        return time.monotonic() - start, start - options.started
+    ends: list[float] = []
+
+    class Clock(estimator.SessionRunHook):  # type: ignore[misc]
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            ends.append(time.monotonic())
+
+    train(recipe, options.model_dir, data=data, hooks=[Clock()])
+    counted = ends[min(FIRST_STEPS, len(ends) - 2) :]
+    steps = [end - start for start, end in zip(counted, counted[1:], strict=False)]
+    return statistics.median(steps), ends[0] - options.started
+
+
+class Part(NamedTuple):
+    """One of the three questions."""
+
+    title: str  # what is varied
+    measure: Callable[[int], list[Point]]  # takes the number of runs of each point
+    timed: str  # what a point's `seconds` are of
+    images: Callable[[int], int]  # how many images that is, of a point's size
 
     def table(self, points: Sequence[Point]) -> str:
         """The points as a table of Markdown."""
-        heads = (
-            self.title,
-            f"{self.timed}, s",
-            "ms an image",
-            f"{self.timed}s a second",
-            "start, s",
-            "peak memory, MB",
-            "of it data, MB",
-            "rest, MB",
-        )
+        from benchmarks.table import markdown_table
+
+        heads = f"{self.title}|{self.timed}, s|ms an image|{self.timed}s a second|start, s|"
+        heads += "peak memory, MB|of it data, MB|rest, MB"
         rows = [
             (
                 f"{point.size:,}",
@@ -187,7 +198,7 @@ class Part:
             )
             for point in points
         ]
-        return table.markdown_table(heads, rows)
+        return markdown_table(heads.split("|"), rows)
 
 
 PARTS = {
@@ -199,6 +210,9 @@ PARTS = {
 
 def main() -> int:
     """Measures, and writes the table and the plot; returns the exit code."""
+    if sys.argv[1:2] == ["--work"]:
+        print(json.dumps(work(sys.argv[2:])))
+        return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default=",".join(PARTS), help="separated by commas")
     parser.add_argument("--runs", type=int, default=3, help="of each point")
@@ -208,6 +222,8 @@ def main() -> int:
     wanted = options.parts.split(",")
     if not set(wanted) <= set(PARTS):
         parser.error(f"--parts: expected some of {', '.join(PARTS)}, found {options.parts!r}")
+    from benchmarks import machine
+
     about = machine.description()  # now: the load is that before anything is measured
     # An exception, on whose way out the process that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -220,7 +236,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    from benchmarks import growth_plot  # matplotlib would be in the memory of every point
+    from benchmarks import growth_plot, table  # matplotlib would be in the memory of every point
 
     parts = [
         f"## By the {PARTS[name].title}\n\n{PARTS[name].table(points)}"

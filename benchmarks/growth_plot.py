@@ -50,24 +50,22 @@ def write(panels: Mapping[str, tuple[str, Sequence[Point]]], path: Path) -> None
 
 
 def _times(axes: Axes, timed: str, points: Sequence[Point]) -> None:
-    sizes = [point.size for point in points]
-    times = [point.seconds for point in points]
+    sizes, times, starts, _, _ = zip(*points, strict=True)
     _line(axes, sizes, times, timed, BLUE, "o-")
-    starts = [point.start_seconds for point in points]
     if times[-1] > STEEP * times[0]:
         proportional = [times[-1] * size / sizes[-1] for size in sizes]
         axes.plot(sizes, proportional, ":", color=GREY, zorder=1)
         middle = len(sizes) // 2
         place = (sizes[middle], proportional[middle])
         _text(axes, "in proportion", place, GREY, (6, -12), 9, "left")
+        starts = ()
     else:
         _line(axes, sizes, starts, "from process start to first step", ORANGE, "s--")
-    _logarithmic(axes, [*times, *(starts if times[-1] <= STEEP * times[0] else [])])
+    _logarithmic(axes, [*times, *starts])
 
 
 def _memory(axes: Axes, points: Sequence[Point]) -> None:
-    sizes = [point.size for point in points]
-    peaks, data = [point.memory_mb for point in points], [point.data_mb for point in points]
+    sizes, _, _, peaks, data = zip(*points, strict=True)
     _line(axes, sizes, peaks, "peak of the process", BLUE, "o-")
     _line(axes, sizes, data, "of it images and labels", ORANGE, "s--")
     _logarithmic(axes, [*peaks, *data])
@@ -90,19 +88,15 @@ def _line(
         _text(axes, name, (sizes[0], values[0]), color, (-8, 19), 9, "left")
 
 
+Pair = tuple[float, float]
+
+
 def _text(
-    axes: Axes,
-    text: str,
-    place: tuple[float, float],
-    color: str,
-    offset: tuple[float, float],
-    size: int,
-    side: str,
+    axes: Axes, text: str, place: Pair, color: str, offset: Pair, size: int, side: str
 ) -> None:
     """Writes beside a point; offset and size in points, to that side."""
-    axes.annotate(
-        text, place, offset, textcoords="offset points", ha=side, color=color, fontsize=size
-    )
+    style = {"textcoords": "offset points", "ha": side, "color": color, "fontsize": size}
+    axes.annotate(text, place, offset, **style)  # type: ignore[arg-type]
 
 
 def _logarithmic(axes: Axes, values: Sequence[float]) -> None:

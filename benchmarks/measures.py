@@ -33,36 +33,22 @@ EVALUATION_SECONDS = {"float32": 1.8, "bfloat16": 0.6}
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes:
-      rounds: of a duel.
-      burst_seconds: of a contender in a round.
-      runs: of everything else that is short.
-      seeds: of every recipe; None for the number that its target names.
-    """
-
-    rounds: int = 15
-    burst_seconds: float = 2.0
-    runs: int = 9
-    seeds: int | None = None
+    rounds: int = 15  # of a duel
+    burst_seconds: float = 2.0  # of a contender in a round
+    runs: int = 9  # of everything else that is short
+    seeds: int | None = None  # of every recipe; None for the number that its target names
 
 
 @dataclasses.dataclass(frozen=True)
 class Promise:
-    """What a recipe is to reach.
+    """What a recipe is to reach."""
 
-    Attributes:
-      accuracy: in percent, the mean over the seeds.
-      seconds: of training.
-      whole_seconds: from the prompt to the end of the command; None for no target.
-      seeds: how many.
-    """
-
-    accuracy: float
-    seconds: float
-    whole_seconds: float | None
-    seeds: int
+    accuracy: float  # in percent, the mean over the seeds
+    seconds: float  # of training
+    whole_seconds: float | None  # from the prompt to the end of the command; None for no target
+    seeds: int  # how many
 
 
 PROMISES = {
@@ -182,29 +168,16 @@ def recipe_rows(name: str, runs: Sequence[recipes.Training]) -> list[Row]:
     """What trainings of a recipe, with the seeds from 0 on, came to."""
     promise = PROMISES.get(name)
     whole = promise.whole_seconds if promise else None
+    accuracy = Target(promise.accuracy, at_least=True) if promise else None
+    training = Target(promise.seconds) if promise else None
+    percents = [100 * run.accuracy for run in runs]
+    seconds = [run.training_seconds for run in runs]
+    end = Target(whole) if whole else None
+    title = f"recipe `{name}`"
     return [
-        Row(
-            f"recipe `{name}`: test accuracy, mean",
-            [100 * run.accuracy for run in runs],
-            "%",
-            2,
-            Target(promise.accuracy, at_least=True) if promise else None,
-            statistics.mean,
-        ),
-        Row(
-            f"recipe `{name}`: training",
-            [run.training_seconds for run in runs],
-            "s",
-            1,
-            Target(promise.seconds) if promise else None,
-        ),
-        Row(
-            f"recipe `{name}`: from the prompt to the result",
-            [run.seconds for run in runs],
-            "s",
-            1,
-            Target(whole) if whole else None,
-        ),
+        Row(f"{title}: test accuracy, mean", percents, "%", 2, accuracy, statistics.mean),
+        Row(f"{title}: training", seconds, "s", 1, training),
+        Row(f"{title}: from the prompt to the result", [r.seconds for r in runs], "s", 1, end),
     ]
 
 

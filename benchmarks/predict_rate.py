@@ -86,16 +86,13 @@ def main() -> None:
         return
     rates = [len(data.test) / taken for taken in measured["batches"]]
     times = [1000 * taken for taken in measured["one_image"]]
-    evaluations = measured["evaluation"]
-    print(
-        f"in batches: {statistics.median(rates):,.0f} images a second "
-        f"({min(rates):,.0f} to {max(rates):,.0f})"
-    )
-    print(
-        f"evaluation of all {len(data.test):,}: {statistics.median(evaluations):.2f} s "
-        f"({min(evaluations):.2f} to {max(evaluations):.2f})"
-    )
-    print(f"one image: {statistics.median(times):.2f} ms ({min(times):.2f} to {max(times):.2f})")
+    for what, unit, digits, values in (
+        ("in batches", "images a second", 0, rates),
+        (f"evaluation of all {len(data.test):,}", "s", 2, measured["evaluation"]),
+        ("one image", "ms", 2, times),
+    ):
+        middle, *ends = (f"{f(values):,.{digits}f}" for f in (statistics.median, min, max))
+        print(f"{what}: {middle} {unit} ({' to '.join(ends)})")
 
 
 if __name__ == "__main__":

@@ -14,17 +14,11 @@ SHOWN = 2000  # characters of what a program that failed wrote last
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run of a program.
+    """One run of a program."""
 
-    Attributes:
-      output: what it wrote to stdout.
-      seconds: from the moment it was started to its end.
-      peak_memory_mb: the largest resident size of the process, in units of 10^6 bytes.
-    """
-
-    output: str
-    seconds: float
-    peak_memory_mb: float
+    output: str  # what it wrote to stdout
+    seconds: float  # from the moment it was started to its end
+    peak_memory_mb: float  # the largest resident size of the process, in units of 10^6 bytes
 
 
 def environment() -> dict[str, str]:

@@ -24,17 +24,11 @@ PUBLISHED = {"estimator": 0.973, "keras_mlp": 0.972, "core_mlp": 0.979}
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What came of training a recipe.
+    """What came of training a recipe."""
 
-    Attributes:
-      accuracy: on the test images, 0 to 1.
-      training_seconds: of the training alone, as the program prints it.
-      seconds: of the whole command, from the prompt to the end.
-    """
-
-    accuracy: float
-    training_seconds: float
-    seconds: float
+    accuracy: float  # on the test images, 0 to 1
+    training_seconds: float  # of the training alone, as the program prints it
+    seconds: float  # of the whole command, from the prompt to the end
 
 
 def train(name: str, seed: int) -> Training:

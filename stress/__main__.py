@@ -2,24 +2,16 @@
 
 import argparse
 import dataclasses
+import importlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from stress import interrupts, runs
-from stress.clusters import clusters
-from stress.damage import damage
-from stress.datasets import idx
-from stress.ends import ends
-from stress.flags import flags
-from stress.full_disk import full_disk
-from stress.pictures import images
-from stress.poison import poison
+from cnn_mnist.utils import console
 from stress.tally import Tally
 
 SHOWN_FAILURES = 10
@@ -27,42 +19,38 @@ SHOWN_FAILURES = 10
 
 @dataclasses.dataclass(frozen=True)
 class StressTest:
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-      title: what is done, in words.
-      run: (how many tries, seed of the random choices, an empty folder) -> tally.
-      full: tries in `make stress`.
-      quick: tries in `make test-all`, of some in `make test`, too.
-    """
+    title: str  # what is done, in words
+    where: str  # module and function: how many tries, seed, an empty folder -> tally
+    full: int  # tries in `make stress`
+    quick: int  # tries in `make test-all`, of some in `make test`, too
 
-    title: str
-    run: Callable[[int, int, Path], Tally]
-    full: int
-    quick: int
+    def run(self, count: int, seed: int, folder: Path) -> Tally:
+        """Makes so many tries, with random choices of a seed, in an empty folder."""
+        module, function = self.where.split(":")
+        with console.quiet_start():  # most load TensorFlow
+            row = getattr(importlib.import_module(f"stress.{module}"), function)
+        return row(count, seed, folder)
 
 
 TESTS: dict[str, StressTest] = {
-    "kills": StressTest("SIGKILL at random moments", runs.kills, full=30, quick=2),
+    "kills": StressTest("SIGKILL at random moments", "runs:kills", 30, 2),
     "save_points": StressTest(
-        "SIGKILL at every point of start and save", runs.save_points, full=100, quick=4
+        "SIGKILL at every point of start and save", "runs:save_points", 100, 4
     ),
-    "resume": StressTest("resume from every checkpoint", runs.resume, full=15, quick=2),
-    "recipes": StressTest(
-        "every recipe in either precision, interrupted", runs.recipes, full=14, quick=1
-    ),
-    "signals": StressTest(
-        "SIGTERM and Ctrl-C at random moments", interrupts.signals, full=40, quick=4
-    ),
-    "ends": StressTest("ends of trainings on a busy machine", ends, full=100, quick=2),
-    "races": StressTest("two trainers in one folder", interrupts.races, full=50, quick=3),
-    "clusters": StressTest("SIGKILL to the processes of a cluster", clusters, full=80, quick=4),
-    "idx": StressTest("damaged and hostile data sets", idx, full=2_000, quick=150),
-    "images": StressTest("damaged and hostile pictures", images, full=2_000, quick=150),
-    "flags": StressTest("wrong flags, alone and in pairs", flags, full=500, quick=25),
-    "damage": StressTest("damage the files of a trained network", damage, full=500, quick=40),
-    "full_disk": StressTest("fill the disk before each write", full_disk, full=56, quick=4),
-    "poison": StressTest("NaN and infinity while training", poison, full=40, quick=4),
+    "resume": StressTest("resume from every checkpoint", "runs:resume", 15, 2),
+    "recipes": StressTest("every recipe in either precision, interrupted", "runs:recipes", 14, 1),
+    "signals": StressTest("SIGTERM and Ctrl-C at random moments", "interrupts:signals", 40, 4),
+    "ends": StressTest("ends of trainings on a busy machine", "interrupts:ends", 100, 2),
+    "races": StressTest("two trainers in one folder", "interrupts:races", 50, 3),
+    "clusters": StressTest("SIGKILL to the processes of a cluster", "clusters:clusters", 80, 4),
+    "idx": StressTest("damaged and hostile data sets", "datasets:idx", 2_000, 150),
+    "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 150),
+    "flags": StressTest("wrong flags, alone and in pairs", "flags:flags", 500, 25),
+    "damage": StressTest("damage the files of a trained network", "damage:damage", 500, 40),
+    "full_disk": StressTest("fill the disk before each write", "full_disk:full_disk", 56, 4),
+    "poison": StressTest("NaN and infinity while training", "poison:poison", 40, 4),
 }
 
 

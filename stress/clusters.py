@@ -6,27 +6,16 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from cnn_mnist.cluster import launcher
-from stress.driver import MODEL_DIR
-from stress.program import (
-    GLANCE,
-    LIMIT,
-    Driver,
-    Fork,
-    HangError,
-    Try,
-    fresh,
-    load_tensorflow,
-    small_data,
-    tally,
-)
-from stress.tally import Tally
+from stress.tally import Tally, Try, tally
+from stress.trainings import GLANCE, LIMIT, HangError, Run, fresh, load_tensorflow, small_data
+from stress.watched import MODEL_DIR
 
 WORKERS = 2
 VICTIMS = ("worker", "chief", "ps", "evaluator")
@@ -62,19 +51,18 @@ def clusters(count: int, seed: int, folder: Path) -> Tally:
     data_dir = small_data(folder / "data")
     choice = random.Random(f"{seed} clusters")
     tries: list[Try] = []
-    with _drivers() as drivers:
-        whole = None
-        while len(tries) < count:
-            kind = ALONE if len(tries) // len(VICTIMS) % 2 else SYNC
-            if kind is SYNC and whole is None:
-                undisturbed = Training(drivers, kind, data_dir, fresh(folder / "whole"))
-                undisturbed.start_all()
-                undisturbed.end()
-                whole = undisturbed.result()
-            place = fresh(folder / f"training_{len(tries)}")
-            victims = choice.sample(VICTIMS, len(VICTIMS))[: count - len(tries)]
-            training = Training(drivers, kind, data_dir, place)
-            tries += _disturbed(training, victims, choice, whole if kind is SYNC else None)
+    whole = None
+    while len(tries) < count:
+        kind = ALONE if len(tries) // len(VICTIMS) % 2 else SYNC
+        if kind is SYNC and whole is None:
+            undisturbed = Training(kind, data_dir, fresh(folder / "whole"))
+            undisturbed.start_all()
+            undisturbed.end()
+            whole = undisturbed.result()
+        place = fresh(folder / f"training_{len(tries)}")
+        victims = choice.sample(VICTIMS, len(VICTIMS))[: count - len(tries)]
+        training = Training(kind, data_dir, place)
+        tries += _disturbed(training, victims, choice, whole if kind is SYNC else None)
     return tally(tries)
 
 
@@ -104,26 +92,17 @@ class BrokenError(Exception):
 
 
 class Training:
-    """One training of a cluster, whose processes are forks of `Driver`s.
+    """One training of a cluster.
 
     Attributes:
       kind: how it trains.
     """
 
-    def __init__(
-        self, drivers: dict[str, Driver], kind: Kind, data_dir: Path, folder: Path
-    ) -> None:
-        """Sets what is trained; nothing is started.
-
-        Args:
-          drivers: one for each process, by the names of `cluster.tf_configs`.
-          kind: how it trains.
-          data_dir: of `small_data`.
-          folder: where it works; empty.
-        """
+    def __init__(self, kind: Kind, data_dir: Path, folder: Path) -> None:
+        """Sets what is trained, on `small_data`, in an empty folder; nothing is started."""
         self.kind = kind
-        self._drivers, self._folder = drivers, folder
-        self._configs = launcher.tf_configs(launcher.free_addresses(len(drivers)), WORKERS, 1, True)
+        self._folder = folder
+        self._configs = launcher.tf_configs(launcher.free_addresses(3 + WORKERS), WORKERS, 1, True)
         self._flags = [
             *("--recipe=tfjs", "--batch_size=18", "--learning_rate=0.01", "--seed=3"),
             *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),
@@ -132,14 +111,14 @@ class Training:
             *(f"--save_checkpoints_steps={kind.save}", "--log_every_n_iter=0", "--mode=train"),
             *(f"--index_log_dir={folder / 'indices'}", "--cluster_timeout=60"),
         ]
-        self._running: dict[str, Fork] = {}
-        for name in drivers:
+        self._running: dict[str, Run] = {}
+        for name in self._configs:
             fresh(folder / name)
 
     def start_all(self) -> None:
         """Starts every process."""
         self._started = time.monotonic()
-        for name in self._drivers:
+        for name in self._configs:
             self._start(name)
 
     def disturb(self, victim: str, choice: random.Random) -> str:
@@ -154,8 +133,7 @@ class Training:
         name = f"{victim}-{choice.randrange(WORKERS)}" if victim == "worker" else victim
         name = "ps-0" if victim == "ps" else name
         if choice.random() < EARLY:
-            end = self._started + choice.uniform(0, START)
-            self._wait(lambda: time.monotonic() >= end, "a moment")
+            self._wait_until(self._started + choice.uniform(0, START))
         else:
             target = min(self._step() + choice.randrange(self.kind.window), self.kind.steps - 1)
             self._wait(lambda: self._step() >= target, f"step {target}")
@@ -167,8 +145,7 @@ class Training:
             return done
         self._start(name)
         if choice.random() < AGAIN:
-            end = time.monotonic() + choice.uniform(0, START)
-            self._wait(lambda: time.monotonic() >= end, "a moment")
+            self._wait_until(time.monotonic() + choice.uniform(0, START))
             self._kill(name)
             self._start(name)
             done += " and again at its start"
@@ -199,10 +176,9 @@ class Training:
         return Result(variables, dict(zip(curve.steps, curve.values, strict=True)))
 
     def wrong_with_result(self, whole: Result | None) -> str:
-        """Tells what is wrong with what it left; empty if nothing is.
+        """Tells what is wrong with what it left, compared with one that nothing disturbed.
 
-        Args:
-          whole: what a training left that nothing disturbed; None where it may differ.
+        `whole` is None where the variables and losses may differ.
         """
         from cnn_mnist.checkpoints import saver
         from cnn_mnist.utils import curves
@@ -228,12 +204,14 @@ class Training:
 
     def left_behind(self) -> str:
         """Tells of what it left that should not be there, of processes and files."""
-        self._wait_quietly(lambda: not self._processes())
+        end = time.monotonic() + 5
+        while self._processes() and time.monotonic() < end:
+            time.sleep(GLANCE)
         if self._processes():
             return f"left behind: {self._processes()}"
-        for name in self._drivers:
+        for name in self._configs:
             files = [path.name for path in (self._folder / name).iterdir()]
-            if strange := [each for each in files if not re.match(r"(output|log)_\d+\.txt", each)]:
+            if strange := [each for each in files if not re.match(r"output_\d+\.txt", each)]:
                 return f"{name} wrote {strange}"
         return ""
 
@@ -251,13 +229,15 @@ class Training:
         flags = [*self._flags, f"--model_dir={self._folder / MODEL_DIR}"]
         if name.startswith(("worker", "ps")):
             flags[-1] = f"--model_dir={MODEL_DIR}"
-        environment = {"TF_CONFIG": self._configs[name]}
-        driver = self._drivers[name]
-        self._running[name] = driver.start(flags, self._folder / name, environment=environment)
+        config = {"TF_CONFIG": self._configs[name]}
+        self._running[name] = Run(flags, self._folder / name, env=config)
 
     def _kill(self, name: str) -> None:
         self._running[name].send(signal.SIGKILL)
         self._running[name].wait()
+
+    def _wait_until(self, end: float) -> None:
+        self._wait(lambda: time.monotonic() >= end, "a moment")
 
     def _wait(self, holds: Callable[[], bool], what: str) -> None:
         """Waits until something holds, while all processes run."""
@@ -268,11 +248,6 @@ class Training:
                     raise BrokenError(f"{name} ended with {run.poll()}, waiting for {what}")
             if time.monotonic() > end:
                 raise HangError(f"waited for {what} for {LIMIT:g} s")
-            time.sleep(GLANCE)
-
-    def _wait_quietly(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 5
-        while not holds() and time.monotonic() < end:
             time.sleep(GLANCE)
 
     def _all_end_over(self, name: str) -> None:
@@ -315,15 +290,3 @@ class Training:
                 if (path / "cwd").readlink().is_relative_to(self._folder):
                     found.append((path / "comm").read_text().strip())
         return found
-
-
-@contextlib.contextmanager
-def _drivers() -> Iterator[dict[str, Driver]]:
-    """A driver for each process of a cluster."""
-    names = launcher.tf_configs([""] * (3 + WORKERS), WORKERS, 1, True)
-    with contextlib.ExitStack() as stack:
-        drivers = {name: Driver() for name in names}
-        for driver in drivers.values():
-            stack.callback(driver.stop)
-            driver.load()
-        yield drivers

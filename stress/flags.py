@@ -7,6 +7,7 @@ import dataclasses
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cnn_mnist import main
-from stress.tally import Tally
+from stress.programs import ROOT
+from stress.tally import Tally, Try, tally
 
-ROOT = Path(__file__).resolve().parent.parent
 AT_ONCE = 2
 PATIENCE = 120  # seconds
 LONG = "n" * 300
@@ -33,25 +34,10 @@ NO_NUMBERS = (
     *("1/2", "[]", "\u00bd", "0.1\t!"),
 )
 NO_CHOICES = (
-    "",
-    "soup",
-    "None",
-    "null",
-    "CNN",
-    "SGD",
-    "TABLE",
-    "cnn,tfjs",
-    "adam ada",
-    "\u00fc",
-    "0",
+    *("", "soup", "None", "null", "CNN", "SGD", "TABLE", "cnn,tfjs", "adam ada", "\u00fc", "0"),
 )
 NO_TRUTHS = ("", "soup", "2", "None", "yes", "-1", "\u00fc", "1\n2")
-OF_TYPE = {
-    "int": NO_INTEGERS,
-    "float": NO_NUMBERS,
-    "string enum": NO_CHOICES,
-    "bool": NO_TRUTHS,
-}
+OF_TYPE = {"int": NO_INTEGERS, "float": NO_NUMBERS, "string enum": NO_CHOICES, "bool": NO_TRUTHS}
 NO_FOLDERS = ("", "a_file", "a_file/below", "to_nowhere", "to_itself/below", LONG, NOT_UTF8)
 NO_FLAG_TEXTS: dict[str, tuple[str, ...]] = {
     "network": NO_CHOICES,
@@ -81,6 +67,7 @@ MORE = {  # values of the right type
 }
 TOO_LARGE = {"validation_size": ("60000", "9" * 30), "train_size": ("55001", "9" * 30)}
 NO_CLUSTERS = (
+    *("", "x", "[1]", "1", "null", "{", '"a"', "[" * 100_000, "\u00fc", "{'a': 1}", "\n"),
     *('{"cluster": []}', '{"cluster": {"soup": []}}', '{"cluster": {"master": ["a:1"]}}'),
     *('{"cluster": {"chief": {"0": "a:1"}}}', '{"cluster": {"chief": ["a:1"]}}'),
     '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
@@ -100,21 +87,15 @@ RIGHT = (
 
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """What cannot work.
+    """What cannot work."""
 
-    Attributes:
-      arguments: of the command.
-      names: one of these must be in the error.
-      mode: the mode in which it is wrong; None: in every mode.
-    """
-
-    arguments: tuple[str, ...]
-    names: tuple[str, ...]
-    mode: str | None = None
+    arguments: tuple[str, ...]  # of the command
+    names: tuple[str, ...]  # one of these must be in the error
+    mode: str | None = None  # the mode in which it is wrong; None: in every mode
 
 
 @dataclasses.dataclass(frozen=True)
-class Try:
+class Typed:
     """A command that must be refused."""
 
     arguments: list[str]
@@ -126,35 +107,20 @@ class Try:
 def flags(count: int, seed: int, folder: Path) -> Tally:
     """Types `count` wrong commands, two at a time."""
     rng = random.Random(seed)
-    tally = Tally()
-    for name in unknown_flags():
-        tally.add(holds=False, else_say=f"no wrong values are known of --{name}: add some here")
     wrongs = list(every_wrong())
-    tries = [one_try(rng, wrongs, folder / str(number)) for number in range(count)]
-    harmless = [tries.pop().folder for _ in range(max(1, count // 100))]
+    typed = [one_try(rng, wrongs, folder / str(number)) for number in range(count)]
+    harmless = [typed.pop().folder for _ in range(max(1, count // 100))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for fault in (*pool.map(fault_of, tries), *pool.map(fault_of_harmless, harmless)):
-            tally.add(holds=not fault, else_say=fault)
-    return tally
-
-
-def unknown_flags() -> list[str]:
-    """Flags of the program of which nothing here says what would be wrong."""
-    return [
-        flag.name
-        for flag in own_flags()
-        if flag.flag_type() not in OF_TYPE and flag.name not in NO_FLAG_TEXTS
-    ]
-
-
-def own_flags() -> list:
-    """The flags that `--help` lists."""
-    return [main.FLAGS[name] for name in main.FLAGS]
+        tries = [*pool.map(refused, typed), *pool.map(not_harmed, harmless)]
+    for flag in (main.FLAGS[name] for name in main.FLAGS):
+        if flag.flag_type() not in OF_TYPE and flag.name not in NO_FLAG_TEXTS:
+            tries.append(Try(f"--{flag.name}", "no wrong values are known of it: add some here"))
+    return tally(tries)
 
 
 def every_wrong() -> Iterator[Wrong]:
     """Everything that is wrong by itself."""
-    for flag in own_flags():
+    for flag in (main.FLAGS[name] for name in main.FLAGS):
         values = OF_TYPE.get(flag.flag_type(), ()) + MORE.get(flag.name, ())
         for value in values:
             yield Wrong((f"--{flag.name}={value}",), (flag.name,))
@@ -182,7 +148,7 @@ def every_wrong() -> Iterator[Wrong]:
     yield Wrong(("--mode=export",), ("--export_dir",), mode="export")
 
 
-def one_try(rng: random.Random, wrongs: list[Wrong], folder: Path) -> Try:
+def one_try(rng: random.Random, wrongs: list[Wrong], folder: Path) -> Typed:
     """A wrong command: something wrong, alone, beside something right, or beside another wrong."""
     chosen = [rng.choice(wrongs)]
     if rng.random() < 0.4:
@@ -209,25 +175,11 @@ def one_try(rng: random.Random, wrongs: list[Wrong], folder: Path) -> Try:
         arguments.insert(0, f"--model_dir={rng.choice(('missing', 'model'))}")
     environment = {}
     if rng.random() < 0.06:
-        values = (
-            "",
-            "x",
-            "[1]",
-            "1",
-            "null",
-            "{",
-            '"a"',
-            "[" * 100_000,
-            "\u00fc",
-            "{'a': 1}",
-            "\n",
-            *NO_CLUSTERS,
-        )
-        environment["TF_CONFIG"] = rng.choice(values)
+        environment["TF_CONFIG"] = rng.choice(NO_CLUSTERS)
         names.append("TF_CONFIG")
         if rng.random() < 0.5:
             arguments = [rng.choice(("--mode=train", "--mode=summary", "--model_dir=missing"))]
-    return Try(arguments, names, environment, folder)
+    return Typed(arguments, names, environment, folder)
 
 
 def name_of(argument: str) -> str:
@@ -263,55 +215,49 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def run(arguments: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the program in a folder."""
-    result = subprocess.run(
-        [sys.executable, "-m", "cnn_mnist.main", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **environment},
-        capture_output=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    stdout, stderr = (
-        text.decode(errors="backslashreplace") for text in (result.stdout, result.stderr)
-    )
-    return result.returncode, stdout, stderr
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "cnn_mnist.main", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **environment},
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        return -signal.SIGKILL, "", f"no end after {PATIENCE} s"
+    out, err = (text.decode(errors="backslashreplace") for text in (result.stdout, result.stderr))
+    return result.returncode, out, err
 
 
-def fault_of(one: Try) -> str:
+def refused(one: Typed) -> Try:
     """Runs a wrong command; what is wrong with what came of it, or nothing."""
     furnish(one.folder)
     before = contents(one.folder)
     typed = f"{one.environment or ''} {one.arguments}"[:300]
-    try:
-        code, stdout, stderr = run(one.arguments, one.environment, one.folder)
-    except subprocess.TimeoutExpired:
-        return f"{typed}: no end after {PATIENCE} s"
+    code, stdout, stderr = run(one.arguments, one.environment, one.folder)
     said = f"exit code {code}, stdout {stdout[-200:]!r}, stderr {stderr[-400:]!r}"
     if code != 2 or stdout or not stderr.startswith("error: "):
-        return f"{typed}: {said}"
+        return Try(typed, said)
     if stderr.count("\n") != 1 or len(stderr.splitlines()) != 1 or len(stderr) > 1200:
-        return f"{typed}: not one line: {said}"
+        return Try(typed, f"not one line: {said}")
     if "Traceback" in stderr or not any(name in stderr for name in one.names):
-        return f"{typed}: names none of {one.names}: {said}"
+        return Try(typed, f"names none of {one.names}: {said}")
     if contents(one.folder) != before:
-        return f"{typed}: something was written"
+        return Try(typed, "something was written")
     shutil.rmtree(one.folder)
-    return ""
+    return Try(typed)
 
 
-def fault_of_harmless(folder: Path) -> str:
+def not_harmed(folder: Path) -> Try:
     """Runs a right command where the environment is full of rubbish that must do no harm."""
     folder.mkdir()
     rubbish = ("TF_CPP_MIN_LOG_LEVEL", "MPLBACKEND", "KERAS_BACKEND", "TERM")
     environment = {**dict.fromkeys(rubbish, "rubbish"), "COLUMNS": "0"}
-    mode = ("summary", "show_data")[int(folder.name) % 2]
-    try:
-        code, stdout, stderr = run([f"--mode={mode}"], environment, folder)
-    except subprocess.TimeoutExpired:
-        return f"{environment} --mode={mode}: no end after {PATIENCE} s"
-    expected = {"summary": "3,274,634", "show_data": "model_dir/data/examples.png"}[mode]
-    if code or expected not in stdout or "Traceback" in stderr:
-        return (
-            f"{environment} --mode={mode}: exit code {code}, {stdout[-200:]!r}, {stderr[-400:]!r}"
-        )
-    return ""
+    mode, expected = (
+        ("summary", "3,274,634"),
+        ("show_data", "model_dir/data/examples.png"),
+    )[int(folder.name) % 2]
+    code, stdout, stderr = run([f"--mode={mode}"], environment, folder)
+    said = f"exit code {code}, {stdout[-200:]!r}, {stderr[-400:]!r}"
+    harmed = code or expected not in stdout or "Traceback" in stderr
+    return Try(f"{environment} --mode={mode}", said if harmed else "")

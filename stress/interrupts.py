@@ -1,4 +1,4 @@
-"""Signals at random moments, and two trainers in one folder."""
+"""Signals at random moments, ends on a busy machine, and two trainers in one folder."""
 
 import functools
 import itertools
@@ -11,31 +11,27 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from stress.driver import MODEL_DIR
-from stress.program import (
+from stress.tally import Tally, Try, tally
+from stress.trainings import (
     BEGUN,
-    Command,
-    Driver,
-    Fork,
     HangError,
-    Lanes,
-    Process,
+    Run,
     Stopwatch,
-    Try,
+    Watched,
+    at_once,
     finish,
     fresh,
     load_tensorflow,
     outcome,
     small_data,
     small_run,
-    tally,
     variables,
 )
-from stress.tally import Tally
+from stress.watched import MODEL_DIR
 
 STEPS, SAVE, VALIDATE = 480, 60, 36
 SOON = 5.0  # seconds from a signal to the end
-AT_ONCE = 2.0  # the same after a second Ctrl-C; and from a trainer's start to its refusal
+QUICK = 2.0  # the same after a second Ctrl-C; and from a trainer's start to its refusal
 
 MIDDLE = 0.7  # share of the signals in training that come after its first step
 TRAINED = "^trained |nothing left to train"  # the training is over
@@ -44,16 +40,9 @@ REPORTED = "^curves "  # the report is there
 TERM, INT = signal.SIGTERM, signal.SIGINT
 # What the signals hit, in turn; "twice" is a second Ctrl-C shortly after the first.
 PHASES = (
-    (TERM, "training"),
-    (INT, "training"),
-    (TERM, "start-up"),
-    (INT, "twice"),
-    (TERM, "training"),
-    (INT, "report"),
-    (TERM, "report"),
-    (INT, "start-up"),
-    (TERM, "training"),
-    (INT, "training"),
+    *((TERM, "training"), (INT, "training"), (TERM, "start-up"), (INT, "twice")),
+    *((TERM, "training"), (INT, "report"), (TERM, "report"), (INT, "start-up")),
+    *((TERM, "training"), (INT, "training")),
 )
 
 
@@ -68,58 +57,50 @@ class Whole(NamedTuple):
 
 def signals(count: int, seed: int, folder: Path) -> Tally:
     """SIGTERM and Ctrl-C at random moments of start-up, training and report."""
-    if signal.getsignal(INT) is signal.SIG_IGN:  # as a shell starts what is to run behind it
-        signal.signal(INT, signal.default_int_handler)  # or processes started here ignore it, too
+    _listen_to_ctrl_c()
     data_dir = small_data(folder / "data")
     flags = small_run(data_dir, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
     in_order = [PHASES[i % len(PHASES)] for i in range(count)]
-    shares = [in_order[i::4] for i in range(min(4, count))]
-    with Lanes() as lanes:
-        [whole] = lanes.run([functools.partial(_whole, flags, folder / "whole")])
+    load_tensorflow()
+    whole = _whole(flags, folder / "whole")
 
-        def signalled(index: int, driver: Driver) -> list[Try]:
-            choice = random.Random(f"{seed} signals {index}")
-            chain = Chain(driver, flags, whole, choice, folder / f"signals_{index}")
-            for number, phase in shares[index]:
-                chain.interrupt(number, phase)
-            chain.end()
-            return chain.tries
+    def signalled(index: int) -> list[Try]:
+        choice = random.Random(f"{seed} signals {index}")
+        chain = Chain(flags, whole, choice, folder / f"signals_{index}")
+        for number, phase in in_order[index::4]:
+            chain.interrupt(number, phase)
+        chain.end()
+        return chain.tries
 
-        results = lanes.run(functools.partial(signalled, index) for index in range(len(shares)))
-    return tally(itertools.chain.from_iterable(results))
+    jobs = [functools.partial(signalled, index) for index in range(min(4, count))]
+    return tally(itertools.chain.from_iterable(at_once(jobs)))
 
 
-def _whole(flags: list[str], folder: Path, driver: Driver) -> Whole:
-    run = driver.start(flags, fresh(folder))
+def _listen_to_ctrl_c() -> None:
+    """A shell lets what it starts behind itself ignore Ctrl-C, and so what that starts."""
+    if signal.getsignal(INT) is signal.SIG_IGN:
+        signal.signal(INT, signal.default_int_handler)
+
+
+def _whole(flags: list[str], folder: Path) -> Whole:
+    run = Run(flags, fresh(folder))
     run.wait_for(BEGUN)
     start = time.monotonic()
     problem = finish(run)
     training = time.monotonic() - start
     expected = outcome(folder)
     start = time.monotonic()
-    problem = problem or finish(driver.start([*flags, "--mode=train_and_eval"], folder))
+    problem = problem or finish(Run([*flags, "--mode=train_and_eval"], folder))
     if problem:
         raise RuntimeError(problem)
     return Whole(folder, expected, training, time.monotonic() - start)
 
 
 class Chain:
-    """One run that is interrupted by one signal after another, and resumed after each.
+    """One run that is interrupted by one signal after another, and resumed after each."""
 
-    Attributes:
-      tries: what came of each signal.
-    """
-
-    def __init__(
-        self,
-        driver: Driver,
-        flags: list[str],
-        whole: Whole,
-        choice: random.Random,
-        folder: Path,
-    ) -> None:
-        self.tries: list[Try] = []
-        self._driver = driver
+    def __init__(self, flags: list[str], whole: Whole, choice: random.Random, folder: Path) -> None:
+        self.tries: list[Try] = []  # what came of each signal
         self._flags = flags
         self._whole = whole
         self._choice = choice
@@ -142,7 +123,7 @@ class Chain:
 
     def end(self) -> None:
         """Lets the run come to its end and compares it with the whole run."""
-        problem = finish(self._driver.start(self._flags, self._folder), self._whole.outcome)
+        problem = finish(Run(self._flags, self._folder), self._whole.outcome)
         if problem:
             for i in range(self._compared, len(self.tries)):
                 done, broken = self.tries[i]
@@ -151,9 +132,9 @@ class Chain:
         fresh(self._folder)
 
     def _start_up(self, number: signal.Signals) -> None:
-        run = Command(self._flags, self._folder, "start_up")
+        run = Run(self._flags, self._folder, fresh=True)
         # Before the program's first lines the signal is Python's; two seconds are enough for them.
-        end = time.monotonic() + AT_ONCE
+        end = time.monotonic() + QUICK
         run.wait_until(lambda: time.monotonic() > end or _listens(run.pid, TERM))
         delay = self._choice.uniform(0, 4)
         _sleep_while(run, delay, until=BEGUN)
@@ -167,7 +148,7 @@ class Chain:
         while True:
             fresh(place)
             shutil.copytree(self._whole.folder / MODEL_DIR, place / MODEL_DIR)
-            run = self._driver.start([*self._flags, "--mode=train_and_eval"], place, clean_up=True)
+            run = Run([*self._flags, "--mode=train_and_eval"], place, finalize=True)
             run.wait_for("nothing left to train")
             delay = self._choice.uniform(0, left)
             _sleep_while(run, delay, until=REPORTED)
@@ -181,7 +162,7 @@ class Chain:
 
     def _training(self, number: signal.Signals, *, twice: bool) -> bool:
         """Returns whether the signal came before the end."""
-        run = self._driver.start(self._flags, self._folder, clean_up=True)
+        run = Watched(self._flags, self._folder, finalize=True)
         line = run.wait_for(BEGUN)
         if self._choice.random() < MIDDLE:
             run.wait_until(lambda: bool(run.done()))
@@ -190,7 +171,7 @@ class Chain:
         if twice:
             run.send(number)
             _sleep_while(run, self._choice.uniform(0, 0.05))
-        problem = _end_by(run, number, AT_ONCE if twice else SOON)
+        problem = _end_by(run, number, QUICK if twice else SOON)
         if line is None or run.done()[-1:] == [STEPS]:
             return False
         done = f"{number.name}{' twice' * twice} {len(run.done())} steps after {line[1]!r}"
@@ -200,7 +181,7 @@ class Chain:
         return True
 
 
-def _sleep_while(run: Process, seconds: float, until: str = r"\Z.") -> None:
+def _sleep_while(run: Run, seconds: float, until: str = r"\Z.") -> None:
     """Waits while the program runs and has not printed a pattern."""
     end = time.monotonic() + seconds
     run.wait_until(
@@ -208,7 +189,7 @@ def _sleep_while(run: Process, seconds: float, until: str = r"\Z.") -> None:
     )
 
 
-def _end_by(run: Process, number: signal.Signals, seconds: float) -> str:
+def _end_by(run: Run, number: signal.Signals, seconds: float) -> str:
     """Sends a signal; tells what is wrong with the end that follows."""
     watch = Stopwatch(run)
     run.send(number)
@@ -223,7 +204,7 @@ def _end_by(run: Process, number: signal.Signals, seconds: float) -> str:
     return ""
 
 
-def _saved(run: Fork, number: signal.Signals, folder: Path) -> str:
+def _saved(run: Watched, number: signal.Signals, folder: Path) -> str:
     """Tells what is wrong with what a run says and has saved after a signal while it trained."""
     said = re.search(rf"^{number.name}: saved at step ([\d,]+); ", run.text(), re.MULTILINE)
     if said is None:
@@ -250,6 +231,51 @@ def _listens(pid: int, number: signal.Signals) -> bool:
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
+# Ends of real trainings.
+
+SHORT, LONG = 20, 10**6  # steps of a run that ends by itself, and of one that is interrupted
+LONGEST = 12.0  # seconds of training before Ctrl-C
+ENDS_AT_ONCE = 4  # trainings, each of which would take two cores
+
+
+def ends(count: int, seed: int, folder: Path) -> Tally:
+    """Trainings of `fast`, four at a time; Ctrl-C ends every other one."""
+    _listen_to_ctrl_c()
+    choice = random.Random(f"{seed} ends")
+    delays = [None if index % 2 else choice.uniform(0, LONGEST) for index in range(count)]
+    jobs = [functools.partial(_end, folder / f"{i}", delay) for i, delay in enumerate(delays)]
+    return tally(at_once(jobs, ENDS_AT_ONCE))
+
+
+def _end(folder: Path, delay: float | None) -> Try:
+    """One training, which Ctrl-C ends after some seconds, or which ends by itself."""
+    steps = SHORT if delay is None else LONG
+    flags = ["--recipe=fast", "--mode=train", "--learning_rate_schedule=constant"]
+    flags += [f"--steps={steps}", f"--model_dir={MODEL_DIR}"]
+    run = Run(flags, fresh(folder), fresh=True)
+    done = "a normal end" if delay is None else f"Ctrl-C after {delay:.1f} s of training"
+    try:
+        run.wait_for(BEGUN)
+        if delay is None:
+            run.wait_until((folder / MODEL_DIR / f"model.ckpt-{SHORT}.index").exists)
+        else:
+            _sleep_while(run, delay)
+            run.send(INT)
+        start = time.monotonic()
+        code = run.wait()
+        took = time.monotonic() - start
+    except HangError as error:
+        return Try(done, str(error))
+    problem = "" if took <= SOON else f"took {took:.1f} s"  # as a person counts them
+    if delay is None and (code or not re.search("^trained 20 steps", run.text(), re.MULTILINE)):
+        problem = f"ended with {code}: {run.tail()}"
+    saved = "SIGINT: saved at step" in run.text()
+    if delay is not None and (code != 130 or ("SIGINT: saving" in run.text() and not saved)):
+        problem = f"ended with {code}: {run.tail()}"
+    shutil.rmtree(folder)
+    return Try(done, problem)
+
+
 # Two trainers in one folder.
 
 LATE = 0.2  # share of the races whose winner goes on for a while
@@ -272,11 +298,11 @@ def races(count: int, seed: int, folder: Path) -> Tally:
         beside = race % SIDE_BY_SIDE == min(count, SIDE_BY_SIDE) - 1
         seconds = choice.uniform(0, 6) if choice.random() < LATE or beside else 0.0
         stagger = choice.choice([0, 0, choice.uniform(0, 0.3)])
-        both: list[Command] = []
+        both: list[Run] = []
         watches: list[Stopwatch] = []
         try:
             for i in range(2):
-                both.append(Command(flags, place, f"race_{i}"))
+                both.append(Run(flags, place, fresh=True))
                 watches.append(Stopwatch(both[i]))
                 time.sleep(stagger * (i == 0))
             problem = _race(both, watches, seconds)
@@ -292,13 +318,13 @@ def races(count: int, seed: int, folder: Path) -> Tally:
     return tally(tries)
 
 
-def _race(both: list[Command], watches: list[Stopwatch], seconds: float) -> str:
+def _race(both: list[Run], watches: list[Stopwatch], seconds: float) -> str:
     """Tells what is wrong with a race; its winner goes on for some seconds."""
 
     def settled() -> bool:
         for watch in watches:
             watch.look()
-        return both[1].poll() is not None or all(w.seconds() > 2 * AT_ONCE for w in watches)
+        return both[1].poll() is not None or all(w.seconds() > 2 * QUICK for w in watches)
 
     both[0].wait_until(settled)
     times = [watch.seconds() for watch in watches]
@@ -313,7 +339,7 @@ def _race(both: list[Command], watches: list[Stopwatch], seconds: float) -> str:
     if loser.poll() != REFUSED:
         return f"the loser ended with {loser.poll()}, expected {REFUSED}: {loser.tail()}"
     took = times[both.index(loser)]
-    if took > AT_ONCE:
+    if took > QUICK:
         return f"the loser took {took:.1f} s"
     if not re.fullmatch(r"error: [^\n]*--model_dir[^\n]*\n", said):
         return f"expected one line that names --model_dir, found {said!r}"
@@ -325,12 +351,12 @@ def _race(both: list[Command], watches: list[Stopwatch], seconds: float) -> str:
     return "" if code is None else f"the winner ended with {code}: {winner.tail()}"
 
 
-def _evaluated_beside(both: list[Command], flags: list[str], place: Path) -> str:
+def _evaluated_beside(both: list[Run], flags: list[str], place: Path) -> str:
     """Evaluates while the winner of a race trains; tells what is wrong."""
     winner = next(run for run in both if run.poll() is None)
     winner.wait_until(lambda: "checkpoint" in variables(place / MODEL_DIR))
     data = next(flag for flag in flags if flag.startswith("--data_dir"))
-    run = Command([data, "--mode=eval", f"--model_dir={MODEL_DIR}"], place, "eval")
+    run = Run([data, "--mode=eval", f"--model_dir={MODEL_DIR}"], place, fresh=True)
     problem = finish(run)
     if problem:
         return f"--mode=eval beside it: {problem}"

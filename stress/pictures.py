@@ -1,67 +1,373 @@
 """Damaged and hostile PNG, JPEG, BMP and `.npy` files: a digit, or a refusal in one line."""
 
+import functools
 import hashlib
+import io
+import os
 import random
-import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from cnn_mnist.inference.images import ImageError, read_image
-from stress.guard import Guard, Outcome
-from stress.hostile_pictures import Case, Makers
+from stress.hostile import NO_FILES, Case, Limits, damaged, npy_file, tries
+from stress.programs import ROOT
 from stress.tally import Tally
 
-MOST_SECONDS = 8.0  # with this machine's other work; 4 s for the largest and slowest alone
-MOST_MEMORY = 1 << 30  # bytes: 64 million pixels of 4 bytes, their coefficients, one conversion
+NAME = "picture"
+# With this machine's other work; 4 s for the largest and slowest alone. Memory: 64 million pixels
+# of 4 bytes, their coefficients, one conversion.
+LIMITS = Limits(r": found (?!.*MemoryError)", seconds=8.0, memory=1 << 30)
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 
 
 def images(count: int, seed: int, folder: Path) -> Tally:
     """Reads `count` damaged pictures; `images.read_image` must refuse or be right."""
-    makers = Makers(random.Random(seed), folder, read)
-    tally = Tally()
-    with Guard(read, ImageError) as guard:
-        path = folder / "picture"
-        path.write_bytes(makers.pngs[0][1])
-        guard.call(str(path))  # loads what the first call loads
-        for _ in range(count):
-            case = makers.one()
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            path.unlink(missing_ok=True)
-            if case.place:
-                case.place(path)
-            else:
-                path.write_bytes(case.content)
-            fault = fault_of(guard.call(str(path)), case, path)
-            tally.add(holds=not fault, else_say=f"{case.done}: {fault}")
-    return tally
+    makers = Makers(random.Random(seed), folder)
+    return tries(count, makers.one, read, ImageError, folder, LIMITS)
 
 
-def read(path: str) -> str:
-    """What `read_image` makes of a file, as a digest; a digit of 28x28 or an error."""
-    digit = read_image(path)
+def read(folder: str) -> str:
+    """What `read_image` makes of the picture, as a digest; a digit of 28x28 or an error."""
+    digit = read_image(Path(folder, NAME))
     if digit.dtype != np.uint8 or digit.shape != (28, 28) or digit.max() == 0:
         raise AssertionError(f"no digit but {digit.dtype} {digit.shape}, at most {digit.max()}")
     return hashlib.sha256(digit.tobytes()).hexdigest()
 
 
-def fault_of(outcome: Outcome, case: Case, path: Path) -> str:
-    """What is wrong with the outcome; empty if nothing is."""
-    if outcome.fault:
-        return outcome.fault
-    if outcome.growth > MOST_MEMORY:
-        return f"took {outcome.growth >> 20} MiB of memory"
-    if outcome.seconds > MOST_SECONDS:
-        return f"took {outcome.seconds:.1f} s"
-    message = outcome.refusal
-    if message is None:
-        right = case.allowed is None or outcome.value == case.allowed
-        return "" if right else "was read as something else"
-    if not case.refusable:
-        return f"is good but was refused: {message}"
-    if message.splitlines() != [message] or len(message) > 1000:
-        return f"not one line: {message!r:.300}"
-    if not message.startswith(f"{path}: found ") or "MemoryError" in message:
-        return f"not clear: {message}"
-    return ""
+def case(done: str, content: bytes, right: str | None = None, *, refusable: bool = True) -> Case:
+    """A picture with such content; `right` is what may be read, None: any digit."""
+    return Case(done, {NAME: content}, (NAME,), {right} if right else None, refusable)
+
+
+# Image files, written with Pillow where it can write them, and by hand where it cannot.
+
+
+def seven(size: tuple[int, int] = (90, 120)) -> Image.Image:
+    """A 7, dark on light, drawn with a thick pen."""
+    image = Image.new("RGB", size, (250, 245, 235))
+    width, height = size
+    points = [(width * x // 10, height * y // 10) for x, y in ((2, 2), (7, 2), (4, 8))]
+    ImageDraw.Draw(image).line(points, (20, 30, 60), max(1, width // 10), joint="curve")
+    return image
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The file that Pillow writes."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG file, with its checksum."""
+    checksum = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def png(width: int, height: int, data: bytes, *, depth: int = 8, interlaced: bool = False) -> bytes:
+    """A grey PNG file of compressed rows, or of what is none."""
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, interlaced)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return PNG + body
+
+
+def interlaced_png(pixels: np.ndarray) -> bytes:
+    """A grey picture, `uint8 [H, W]`, in the seven passes of Adam7, which Pillow does not write."""
+    rows = b""
+    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+    for top, left, down, right in (*passes, (1, 0, 2, 1)):
+        rows += b"".join(b"\0" + row.tobytes() for row in pixels[top::down, left::right])
+    return png(pixels.shape[1], pixels.shape[0], zlib.compress(rows), interlaced=True)
+
+
+def bmp(width: int, height: int, compression: int, data: bytes) -> bytes:
+    """A BMP file of 8 bits a pixel with a coloured palette."""
+    palette = b"".join(bytes([grey, grey, grey // 2, 0]) for grey in range(256))
+    sizes = (40, width, height, 1, 8, compression, len(data), 2835, 2835, 256, 0)
+    header = struct.pack("<IiiHHIIiiII", *sizes)
+    start = 14 + len(header) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
+
+
+def run_lengths(pixels: np.ndarray) -> bytes:
+    """Grey pixels, `uint8 [H, W]`, as BMP's run-length coding has them."""
+    coded = bytearray()
+    for row in pixels[::-1]:
+        cuts = [0, *(np.flatnonzero(np.diff(row.astype(int))) + 1), len(row)]
+        for start, end in zip(cuts, cuts[1:], strict=False):
+            coded += bytes([end - start, row[start]])
+        coded += b"\0\0"
+    return bytes(coded + b"\0\1")
+
+
+def exif(orientation: int) -> bytes:
+    """Exif data with one tag."""
+    return struct.pack("<4sIHHHIHH4x", b"II*\0", 8, 1, 0x0112, 3, 1, orientation, 0)
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    """A segment of a JPEG file."""
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+@functools.cache
+def large(coding: str, side: int) -> bytes:
+    """A square picture, coded as told."""
+    image = seven((side, side))
+    if coding == "PNG 16 bits":
+        return encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16)), "PNG")
+    if coding.endswith("JPEG"):
+        return encoded(image, "JPEG", progressive=coding.startswith("progressive"))
+    return encoded(image.convert(coding.removeprefix("PNG ")), "PNG", compress_level=1)
+
+
+@functools.cache
+def packed_zeros(size: int) -> bytes:
+    """So many bytes of zeros, compressed."""
+    return zlib.compress(bytes(size))
+
+
+class Makers:
+    """Makes cases, one after another, each of them at random."""
+
+    def __init__(self, rng: random.Random, folder: Path) -> None:
+        """Reads the good files, in a folder where one stays, to know what is right."""
+        self.rng = rng
+        colour, grey = seven(), seven().convert("L")
+        pixels = np.asarray(grey)
+        see_through = colour.convert("RGBA")
+        see_through.putalpha(grey.point(lambda value: 255 - value))
+        palette = colour.convert("P", palette=Image.Palette.ADAPTIVE)
+        deep = Image.fromarray(pixels.astype(np.uint16) * 257)
+        modes = {mode: encoded(colour.convert(mode), "PNG") for mode in ("1", "L", "LA", "RGB")}
+        modes["RGBA"] = encoded(see_through, "PNG")
+        modes["P, transparent"] = encoded(palette, "PNG", transparency=palette.getpixel((0, 0)))
+        modes["16 bits"] = encoded(deep, "PNG")
+        modes["interlaced"] = interlaced_png(pixels)
+        files = [(f"PNG {mode}", content) for mode, content in modes.items()]
+        drawn = [
+            (path.name, path.read_bytes()) for path in sorted((ROOT / "tests/digits").glob("*.png"))
+        ]
+        self.pngs = files + [(n, c) for n, c in drawn if len(c) < 20_000]
+        self.jpegs = [
+            (f"JPEG {mode} {options}", encoded(colour.convert(mode), "JPEG", **options))
+            for mode in ("L", "RGB", "CMYK")
+            for options in ({}, {"progressive": True}, {"exif": exif(6)})
+        ]
+        self.bmps = [
+            (f"BMP {mode}", encoded(colour.convert(mode), "BMP"))
+            for mode in ("1", "L", "P", "RGB", "RGBA")
+        ]
+        self.bmps.append(("BMP, run-length coded", bmp(90, 120, 1, run_lengths(pixels))))
+        arrays = {
+            "uint8": pixels,
+            "colour": np.asarray(colour),
+            "float32": (pixels / 255).astype(np.float32),
+            "float16 colour": (np.asarray(colour) / 255).astype(np.float16),
+            "Fortran": np.asfortranarray(pixels),
+        }
+        self.npys = [(f"npy {name}", npy_file(array)) for name, array in arrays.items()]
+        self.right = {}
+        for name, content in (*self.pngs, *self.jpegs, *self.bmps, *self.npys):
+            (folder / NAME).write_bytes(content)
+            self.right[name] = read(str(folder))
+
+    def one(self) -> Case:
+        """The next case."""
+        makers = (
+            *(5 * [self.damaged_png] + 5 * [self.damaged_jpeg] + 3 * [self.damaged_bmp]),
+            *(3 * [self.damaged_npy] + 2 * [self.damaged_pixels] + 2 * [self.metadata]),
+            *(self.wrong_size, self.wrong_size, self.npy_header),
+            *(self.pattern, self.no_picture),
+        )
+        if self.rng.random() < 0.02:
+            makers = (self.large_picture, self.run_length_flood)
+        return self.rng.choice(makers)()
+
+    # Files that are damaged
+
+    def damaged_png(self) -> Case:
+        """All of a PNG file is under checksums: it reads as before or not at all."""
+        name, good = self.rng.choice(self.pngs)
+        start = good.index(b"IDAT") - 4
+        edges = (0, 8, 12, 16, 29, 33, start, start + 4, start + 8, len(good) - 12, len(good) - 4)
+        done, content = damaged(self.rng, good, edges, 60)
+        return case(f"{name}: {done}", content, self.right[name])
+
+    def damaged_jpeg(self) -> Case:
+        name, good = self.rng.choice(self.jpegs)
+        frame, scan = max(good.find(b"\xff\xc0"), good.find(b"\xff\xc2")), good.index(b"\xff\xda")
+        edges = (0, 2, 4, 20, frame, frame + 2, frame + 9, scan, scan + 2, scan + 14, len(good) - 2)
+        done, content = damaged(self.rng, good, edges, scan + 14)
+        return case(f"{name}: {done}", content)
+
+    def damaged_bmp(self) -> Case:
+        name, good = self.rng.choice(self.bmps)
+        done, content = damaged(self.rng, good, (0, 2, 10, 14, 18, 26, 30, 34, 54, 1078), 54)
+        return case(f"{name}: {done}", content)
+
+    def damaged_npy(self) -> Case:
+        name, good = self.rng.choice(self.npys)
+        done, content = damaged(self.rng, good, (0, 6, 8, 10, 20, 118, 128), 128)
+        return case(f"{name}: {done}", content)
+
+    def damaged_pixels(self) -> Case:
+        """A PNG file whose chunks are damaged and have the right checksums all the same."""
+        name, good = self.rng.choice(self.pngs)
+        parts, place = [], 8
+        while place < len(good):
+            size, kind = struct.unpack_from(">I4s", good, place)
+            parts.append((kind, good[place + 8 : place + 8 + size]))
+            place += 12 + size
+        index = self.rng.randrange(len(parts) - 1)
+        kind, body = parts[index]
+        done, parts[index] = f"{kind!r} emptied", (kind, b"")
+        if body:
+            done, body = damaged(self.rng, body, (0, 4, 8, 9, 10, 13))
+            parts[index] = (kind, body)
+        if self.rng.random() < 0.2:
+            self.rng.shuffle(parts)
+            done += ", chunks shuffled"
+        content = PNG + b"".join(chunk(*part) for part in parts)
+        return case(f"{name}, {kind!r} with its checksum: {done}", content)
+
+    # What comes beside the picture
+
+    def metadata(self) -> Case:
+        """Texts, profiles and Exif data: rubbish, or gigabytes. The picture is as before."""
+        flood = packed_zeros(self.rng.choice((0, 1 << 20, 100 << 20)))
+        rubbish = self.rng.choice((self.rng.randbytes(self.rng.randint(0, 200)), self.exif_flood()))
+        bodies: dict[bytes, bytes] = {
+            b"zTXt": b"a\0\0" + flood,
+            b"iTXt": b"a\0\1\0\0\0" + flood,
+            b"tEXt": b"Raw profile type exif\0" + rubbish,
+            b"iCCP": b"a\0\0" + flood,
+            b"eXIf": b"\0\0" + rubbish,
+            b"prVt": rubbish,
+            b"gAMA": rubbish,
+            b"sPLT": rubbish,
+        }
+        kind = self.rng.choice(list(bodies))
+        count = self.rng.choice((1, 1, 3, 300)) if kind != b"eXIf" else 1
+        if self.rng.random() < 0.5:
+            name, good = self.rng.choice(self.pngs)
+            content = good[:33] + count * chunk(kind, bodies[kind]) + good[33:]
+            return case(f"{name} with {count} {kind!r}", content, self.right[name], refusable=False)
+        name, good = self.rng.choice([jpeg for jpeg in self.jpegs if "exif" not in jpeg[0]])
+        marker = self.rng.choice((0xE0, 0xE1, 0xE2, 0xEC, 0xED, 0xEE, 0xFE))
+        start = self.rng.choice((b"", b"Exif\0\0\0\0", b"MPF\0", b"ICC_PROFILE\0", b"8BIM"))
+        pieces = [rubbish[at : at + 60_000] for at in range(0, max(1, len(rubbish)), 60_000)]
+        extra = b"".join(segment(marker, start + piece) for piece in pieces)
+        done = f"{name} with {len(extra)} bytes of {start!r} in segments {marker:#x}"
+        return case(done, good[:2] + extra + good[2:], self.right[name], refusable=False)
+
+    def exif_flood(self) -> bytes:
+        """Exif data in which thousands of tags share one large value."""
+        count = 5000
+        size = self.rng.choice((100, 10_000, 1_000_000))
+        entries = (struct.pack("<HHII", 1 + tag, 7, size, 8) for tag in range(count))
+        head = struct.pack("<2sHIH", b"II", 42, 8, count)
+        return head + b"".join(entries) + bytes(min(size, 100_000))
+
+    # Sizes
+
+    def wrong_size(self) -> Case:
+        """Sizes in the header that the file does not have."""
+        sides = (0, 1, 2, 89, 91, 8_000, 8_001, 60_000, 65_535, 2**31 - 1, 2**32 - 1)
+        width, height = self.rng.choice(sides), self.rng.choice(sides)
+        kind = self.rng.choice(("PNG", "JPEG", "BMP"))
+        if kind == "PNG":
+            data = packed_zeros(self.rng.choice((0, 10_000, 100 << 20)))
+            content = png(width, height, data, depth=self.rng.choice((1, 8, 16)))
+        elif kind == "JPEG":
+            good = self.rng.choice(self.jpegs)[1]
+            place = 5 + max(good.find(b"\xff\xc0"), good.find(b"\xff\xc2"))
+            sizes = struct.pack(">HH", height & 0xFFFF, width & 0xFFFF)
+            content = good[:place] + sizes + good[place + 4 :]
+        else:
+            good = self.rng.choice(self.bmps)[1]
+            height = self.rng.choice((height, 2**32 - 1, 2**32 - 120, 2**31))  # negative ones
+            content = good[:18] + struct.pack("<II", width, height) + good[26:]
+        return case(f"{kind} that claims {width} x {height}", content)
+
+    def large_picture(self) -> Case:
+        """Pictures as large as they may be, or a little larger; few bytes on disk."""
+        side = self.rng.choice((8_000, 8_001))
+        coding = self.rng.choice(("PNG L", "PNG 16 bits", "JPEG", "progressive JPEG", "PNG RGBA"))
+        return case(f"{coding} of {side} x {side}", large(coding, side))
+
+    def run_length_flood(self) -> Case:
+        width, height = self.rng.choice(
+            ((4_000, 4_000), (8_000, 8_000), (16_000_000, 1), (1, 10**6))
+        )
+        data = self.rng.choice(
+            (b"\1\1\0\0" * height, b"\0\2\xff\xff" * 100, b"\1\1" * 3_000_000, b"\xff\1" * 70_000)
+        )
+        done = f"run-length coded BMP of {width} x {height} in {len(data)} bytes"
+        return case(done, bmp(width, height, 1, data))
+
+    # Pictures that are whole but odd
+
+    def pattern(self) -> Case:
+        """What keeps a search for connected strokes busy."""
+        side = self.rng.choice((40, 200, 512))
+        y, x = np.mgrid[:side, :side]
+        noise = np.random.RandomState(self.rng.randrange(2**32))  # noqa: NPY002 - frozen streams
+        around = np.minimum(np.minimum(x, y), np.minimum(side - 1 - x, side - 1 - y))
+        spiral = around % 4 < 2
+        spiral[np.arange(side // 2), np.arange(side // 2)] ^= True
+        patterns = {
+            "a chessboard": (x + y) % 2 == 0,
+            "dots": (x % 2 == 0) & (y % 2 == 0),
+            "a comb": (x % 4 < 2) | (y < 3),
+            "a snake": (y % 4 < 2) | ((x < 2) & (y % 8 < 4)) | ((x > side - 3) & (y % 8 >= 4)),
+            "rings": around % 4 < 2,
+            "a spiral": spiral,
+            "noise": noise.rand(side, side) < self.rng.random(),
+            "a gradient": x * 0 + noise.rand() * x > y,
+            "one half": x < side // 2,
+            "a frame": around < 2,
+        }
+        done = self.rng.choice(list(patterns))
+        low = self.rng.choice((0, 100, 240))
+        return self.saved(f"{done} of {side} x {side}", np.where(patterns[done], low, 255))
+
+    def saved(self, done: str, pixels: np.ndarray) -> Case:
+        image = Image.fromarray(pixels.astype(np.uint8))
+        kind = self.rng.choice(("PNG", "JPEG", "BMP"))
+        return case(f"{kind} of {done}", encoded(image, kind))
+
+    def no_picture(self) -> Case:
+        """Another kind of file, or no file."""
+        files = {
+            kind: encoded(seven(), kind) for kind in ("GIF", "TIFF", "WEBP", "PPM", "ICO", "TGA")
+        }
+        files |= {"nothing": b"", "text": b"seven\n", "noise": self.rng.randbytes(5000)}
+        files |= {"a start": self.rng.choice((PNG, JPEG, JPEG + b"\xff", b"BM", b"\x93NUMPY"))}
+        things = {**NO_FILES, "a hole of a terabyte": self.hole}
+        done = self.rng.choice((*files, *things))
+        if done in files:
+            return case(done, files[done])
+        return Case(done, {}, (NAME,), None, place=lambda folder: things[done](folder / NAME))
+
+    def hole(self, path: Path) -> None:
+        path.write_bytes(self.rng.choice(self.pngs)[1])
+        os.truncate(path, 1 << 40)
+
+    # .npy
+
+    def npy_header(self) -> Case:
+        """Headers that NumPy does not write."""
+        shapes = ("(90, 120)", "(0, 0)", "(-1, -1)", "(10**9, 10**9)", "(99999999, 1)", "(True, 9)")
+        shape = self.rng.choice((*shapes, "(1.5, 2)", "90", "()", "(" * 500, "'a'", "(1,)" * 900))
+        kind = self.rng.choice(("'|u1'", "'<f4'", "'O'", "('<f4', (3,))", "[('a', 'u1')]", "None"))
+        text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}"
+        text = self.rng.choice((text, text, "(" * 9000, "-" * 9000 + "1", " " * 60_000, "[" * 150))
+        version = self.rng.choice((1, 1, 2, 3, 0, 255))
+        size = struct.pack("<H" if version == 1 else "<I", self.rng.choice((len(text), 65_535)))
+        content = b"\x93NUMPY" + bytes([version, 0]) + size + text.encode() + bytes(90 * 120)
+        return case(f"npy of version {version} with the header {text[:90]}", content)

@@ -14,28 +14,25 @@ from typing import NamedTuple
 
 from cnn_mnist.checkpoints.record import FILE
 from cnn_mnist.recipes import PRECISIONS, RECIPES
-from stress.driver import MODEL_DIR, START, Point
-from stress.program import (
+from stress.tally import Tally, Try, tally
+from stress.trainings import (
+    AT_ONCE,
     BEGUN,
-    LANES,
-    Command,
-    Driver,
-    Fork,
     HangError,
-    Lanes,
-    Try,
+    Run,
+    Watched,
+    at_once,
     curve_points,
     difference,
     finish,
     fresh,
-    one_run,
+    load_tensorflow,
     outcome,
     small_data,
     small_run,
-    tally,
     variables,
 )
-from stress.tally import Tally
+from stress.watched import MODEL_DIR, START, Point
 
 STEPS, SAVE, VALIDATE = 120, 8, 9  # of the last step and of step 72 there are both
 KILLS_A_RUN = 5
@@ -56,35 +53,40 @@ class Whole(NamedTuple):
 def kills(count: int, seed: int, folder: Path) -> Tally:
     """SIGKILL at random moments of the whole life of the process, several times in each run."""
     data_dir = small_data(folder / "data")
-    flags = {
-        optimizer: small_run(data_dir, optimizer, steps=STEPS, save=SAVE, validate=VALIDATE)
+    kinds = [
+        small_run(data_dir, optimizer, steps=STEPS, save=SAVE, validate=VALIDATE)
         for optimizer in ("adam", "momentum")
-    }
-    chains = max(min(LANES, count), math.ceil(count / KILLS_A_RUN))
+    ]
+    chains = max(min(AT_ONCE, count), math.ceil(count / KILLS_A_RUN))
     shares = [count // chains + (index < count % chains) for index in range(chains)]
 
-    def whole(optimizer: str, driver: Driver) -> Whole:
+    def whole(index: int) -> Whole:
         start = time.monotonic()
-        run = Command(flags[optimizer], fresh(folder / optimizer))
+        run = Run(kinds[index], fresh(folder / f"whole_{index}"), fresh=True)
         run.wait_for(BEGUN)
         begin = time.monotonic() - start
-        problem = finish(run)
-        end = time.monotonic() - start
-        if problem:
-            raise RuntimeError(problem)
-        return Whole(outcome(run.output.parent), begin, end)
+        _expect(finish(run))
+        return Whole(outcome(run.folder), begin, time.monotonic() - start)
 
-    def killed(index: int, driver: Driver) -> list[Try]:
-        optimizer = list(flags)[index % len(flags)]
+    def killed(index: int) -> list[Try]:
         choice = random.Random(f"{seed} kills {index}")
-        place = folder / f"kills_{index}"
-        return _killed(flags[optimizer], wholes[optimizer], shares[index], choice, place)
+        kind = index % len(kinds)
+        return _killed(kinds[kind], wholes[kind], shares[index], choice, folder / f"kills_{index}")
 
-    with Lanes() as lanes:
-        jobs = [functools.partial(whole, optimizer) for optimizer in flags]
-        wholes = dict(zip(flags, lanes.run(jobs), strict=True))
-        results = lanes.run(functools.partial(killed, index) for index in range(len(shares)))
-    return tally(itertools.chain.from_iterable(results))
+    wholes = at_once(functools.partial(whole, index) for index in range(len(kinds)))
+    tries = at_once(functools.partial(killed, index) for index in range(chains))
+    return tally(itertools.chain.from_iterable(tries))
+
+
+def one_run(times: int, done: str, broken: str) -> list[Try]:
+    """The tries that were made of one run, in which all held or all broke."""
+    return [Try(done if i == 0 else "another try of the same run", broken) for i in range(times)]
+
+
+def _expect(problem: str) -> None:
+    """Ends a row in which the very run to compare with goes wrong."""
+    if problem:
+        raise RuntimeError(problem)
 
 
 def _killed(
@@ -97,7 +99,7 @@ def _killed(
         moments: list[str] = []
         problem = ""
         while not problem and len(tries) + len(moments) < kills:
-            run = Command(flags, folder)
+            run = Run(flags, folder, fresh=True)
             try:
                 moment = _moment_to_kill(run, whole, choice)
                 run.send(signal.SIGKILL)
@@ -109,13 +111,13 @@ def _killed(
             moments.append(moment)
             if code != -signal.SIGKILL:
                 problem = f"ended by itself with {code}: {run.tail()}"
-        problem = problem or finish(Command(flags, folder), whole.outcome)
+        problem = problem or finish(Run(flags, folder, fresh=True), whole.outcome)
         done = f"{' '.join(flags)} killed " + ", then ".join(moments or ["never"])
         tries += one_run(max(len(moments), bool(problem)), done, problem)
     return tries
 
 
-def _moment_to_kill(run: Command, whole: Whole, choice: random.Random) -> str:
+def _moment_to_kill(run: Run, whole: Whole, choice: random.Random) -> str:
     """Waits for a random moment of a run's life; says which."""
     if choice.random() < EARLY:
         delay = choice.uniform(0, whole.begin)
@@ -150,39 +152,25 @@ def save_points(count: int, seed: int, folder: Path) -> Tally:
     """SIGKILL before each operation on files: of the start, of a resumed start, of each save."""
     data_dir = small_data(folder / "data")
     flags = small_run(data_dir, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
-    with Lanes() as lanes:
-
-        def known(driver: Driver) -> tuple[dict[str, str], list[list[NamedPoint]]]:
-            whole = driver.start(flags, fresh(folder / "whole"))
-            problem = finish(whole)
-            if problem:
-                raise RuntimeError(problem)
-            points = _points(whole.log())
-            cut = fresh(folder / "cut")
-            driver.start(flags, cut, signal=signal.SIGKILL, at=_half_published(points)).wait()
-            resumed = driver.start(flags, cut)
-            finish(resumed)
-            return outcome(folder / "whole"), _kinds(points, _points(resumed.log()))
-
-        [(expected, kinds)] = lanes.run([known])
-        rounds = [
-            [kind[index] for kind in kinds if index < len(kind)]
-            for index in range(max(map(len, kinds)))
-        ]
-        random.Random(f"{seed} save points").shuffle(rounds)
-        sums = itertools.accumulate(map(len, rounds), initial=0)
-        chosen = [points for points, before in zip(rounds, sums, strict=False) if before < count]
-        jobs = [
-            functools.partial(
-                _killed_at,
-                flags=flags,
-                expected=expected,
-                points=points,
-                folder=folder / f"round_{index}",
-            )
-            for index, points in enumerate(chosen)
-        ]
-        return tally(itertools.chain.from_iterable(lanes.run(jobs)))
+    load_tensorflow()
+    whole = Watched(flags, fresh(folder / "whole"))
+    _expect(finish(whole))
+    points = _points(whole.log())
+    cut = fresh(folder / "cut")
+    Watched(flags, cut, signal=signal.SIGKILL, at=_half_published(points)).wait()
+    resumed = Watched(flags, cut)
+    finish(resumed)
+    rounds = itertools.zip_longest(*_kinds(points, _points(resumed.log())))
+    each_round = [[point for point in points if point] for points in rounds]
+    random.Random(f"{seed} save points").shuffle(each_round)
+    sums = itertools.accumulate(map(len, each_round), initial=0)
+    chosen = [points for points, before in zip(each_round, sums, strict=False) if before < count]
+    one = functools.partial(_killed_at, flags, outcome(whole.folder))
+    jobs = [
+        functools.partial(one, points, folder / f"round_{index}")
+        for index, points in enumerate(chosen)
+    ]
+    return tally(itertools.chain.from_iterable(at_once(jobs)))
 
 
 Points = dict[tuple[str, int], list[NamedPoint]]
@@ -228,12 +216,7 @@ def _kinds(whole: Points, resumed: Points) -> list[list[NamedPoint]]:
 
 
 def _killed_at(
-    driver: Driver,
-    *,
-    flags: list[str],
-    expected: dict[str, str],
-    points: Sequence[NamedPoint],
-    folder: Path,
+    flags: list[str], expected: dict[str, str], points: Sequence[NamedPoint], folder: Path
 ) -> list[Try]:
     fresh(folder)
     problem = ""
@@ -241,7 +224,7 @@ def _killed_at(
     for point, name in points:
         step = "before the first save" if point.step == START else f"in the save of {point.step}"
         done.append(f"{step} in {point.folder}, operation {point.operation}, {name!r}")
-        run = driver.start(flags, folder, signal=signal.SIGKILL, at=point)
+        run = Watched(flags, folder, signal=signal.SIGKILL, at=point)
         try:
             code = run.wait()
         except HangError as error:
@@ -249,7 +232,7 @@ def _killed_at(
         if code != -signal.SIGKILL:
             problem = problem or f"ended by itself with {code}: {run.tail()}"
             break
-    problem = problem or finish(driver.start(flags, folder), expected)
+    problem = problem or finish(Run(flags, folder), expected)
     return one_run(len(points), "killed " + ", then ".join(done), problem)
 
 
@@ -261,36 +244,33 @@ def resume(count: int, seed: int, folder: Path) -> Tally:
     data_dir = small_data(folder / "data")
     flags = small_run(data_dir, "momentum", steps=STEPS, save=SAVE, validate=VALIDATE)
     keep = fresh(folder / "keep")
-    whole_folder = fresh(folder / "whole")
-    with Lanes() as lanes:
-        [whole] = lanes.run([lambda driver: driver.start(flags, whole_folder, keep=str(keep))])
-        problem = finish(whole)
-        if problem:
-            raise RuntimeError(problem)
-        steps = list(range(0, STEPS, SAVE))
-        chosen = sorted(random.Random(f"{seed} resume").sample(steps, min(count, len(steps))))
+    load_tensorflow()
+    whole = Watched(flags, fresh(folder / "whole"), keep=str(keep))
+    _expect(finish(whole))
+    steps = list(range(0, STEPS, SAVE))
+    chosen = sorted(random.Random(f"{seed} resume").sample(steps, min(count, len(steps))))
 
-        def resumed(step: int, driver: Driver) -> Try:
-            place = fresh(folder / f"resumed_{step}")
-            model_dir = fresh(place / MODEL_DIR)
-            for file in (*keep.glob(f"model.ckpt-{step}.*"), whole_folder / MODEL_DIR / FILE):
-                shutil.copy(file, model_dir)
-            state = f'model_checkpoint_path: "model.ckpt-{step}"\n'
-            (model_dir / "checkpoint").write_text(state)
-            run = driver.start(flags, place)
-            problem = finish(run)
-            made = [number for number, _ in run.batches()]
-            if not problem and made != list(range(step, step + len(made))):
-                problem = f"the batches that it made are those of the steps {made}"
-            expected, found = _from(step, whole), _from(step, run)
-            return Try(f"resumed at step {step}", problem or difference(expected, found))
+    def resumed(step: int) -> Try:
+        place = fresh(folder / f"resumed_{step}")
+        model_dir = fresh(place / MODEL_DIR)
+        for file in (*keep.glob(f"model.ckpt-{step}.*"), whole.folder / MODEL_DIR / FILE):
+            shutil.copy(file, model_dir)
+        (model_dir / "checkpoint").write_text(f'model_checkpoint_path: "model.ckpt-{step}"\n')
+        run = Watched(flags, place)
+        problem = finish(run)
+        made = [number for number, _ in run.batches()]
+        if not problem and made != list(range(step, step + len(made))):
+            problem = f"the batches that it made are those of the steps {made}"
+        return Try(
+            f"resumed at step {step}", problem or difference(_from(step, whole), _from(step, run))
+        )
 
-        return tally(lanes.run(functools.partial(resumed, step) for step in chosen))
+    return tally(at_once(functools.partial(resumed, step) for step in chosen))
 
 
-def _from(step: int, run: Fork) -> dict[str, str]:
+def _from(step: int, run: Watched) -> dict[str, str]:
     """What a run made from a step on: the images of each batch, the curves, the variables."""
-    model_dir = run.output.parent / MODEL_DIR
+    model_dir = run.folder / MODEL_DIR
     found = {f"batch {n}": images for n, images in run.batches() if step <= n < STEPS}
     for (tag, scored), values in curve_points(model_dir / "eval_validation").items():
         if scored > step:
@@ -314,7 +294,7 @@ def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ())
     kinds = list(itertools.product(RECIPES, PRECISIONS))
     chosen = random.Random(f"{seed} recipes").sample(kinds, min(count, len(kinds)))
 
-    def interrupted(name: str, precision: str, driver: Driver) -> Try:
+    def interrupted(name: str, precision: str) -> Try:
         flags = [
             *(f"--recipe={name}", f"--precision={precision}"),
             *(f"--steps={RECIPE_STEPS}", *more_flags),
@@ -322,22 +302,21 @@ def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ())
             *(f"--model_dir={MODEL_DIR}", "--mode=train"),
         ]
         whole = fresh(folder / f"{name}_{precision}_whole")
-        problem = finish(driver.start(flags, whole))
+        problem = finish(Run(flags, whole))
         place = fresh(folder / f"{name}_{precision}")
         for number, code, step in (
             (signal.SIGKILL, -signal.SIGKILL, RECIPE_SAVE),
             (signal.SIGTERM, 128 + signal.SIGTERM, 2 * RECIPE_SAVE),
         ):
             at = Point(MODEL_DIR, step, 1)
-            run = driver.start(flags, place, signal=number, at=at)
+            run = Watched(flags, place, signal=number, at=at)
             try:
                 ended = run.wait()
             except HangError as error:
                 ended, problem = 0, str(error)
             if ended != code and not problem:
                 problem = f"{number.name} at step {step} ended it with {ended}: {run.tail()}"
-        problem = problem or finish(driver.start(flags, place), outcome(whole))
+        problem = problem or finish(Run(flags, place), outcome(whole))
         return Try(f"{' '.join(flags)}, SIGKILL and SIGTERM", problem)
 
-    with Lanes() as lanes:
-        return tally(lanes.run(functools.partial(interrupted, *kind) for kind in chosen))
+    return tally(at_once(functools.partial(interrupted, *kind) for kind in chosen))

@@ -6,9 +6,8 @@ import re
 import time
 from pathlib import Path
 
-import programs
-
 from cnn_mnist.cluster import launcher
+from stress import programs
 
 IMAGES, SEED = 130, 3
 # A batch that 4 does not divide, and that does not divide the images.

@@ -7,11 +7,11 @@ import socket
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a test's output is its result
 
 import numpy as np
-import programs
 import pytest
-from programs import ROOT
 
 from cnn_mnist.data import dataset
+from stress import programs
+from stress.programs import ROOT
 
 __all__ = ["ROOT"]
 

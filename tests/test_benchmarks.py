@@ -20,14 +20,10 @@ from benchmarks import (
     processes,
     recipes,
     scaling,
-    scaling_measure,
-    scaling_plan,
-    scaling_plot,
-    scaling_sizes,
     table,
 )
 from benchmarks.growth import Point
-from benchmarks.scaling_plan import Measured
+from benchmarks.scaling import Plan, Times
 from benchmarks.table import Row, Target
 from cnn_mnist.data import dataset
 from cnn_mnist.recipes import RECIPES, Recipe
@@ -244,11 +240,10 @@ def test_growth_as_a_table_and_a_plot(tmp_path):
 
 
 def test_sizes_are_counted_in_the_graph():
-    assert scaling_sizes.layers(Recipe()) == list(flops.CLASSIC)
-    sizes = scaling_sizes.of(Recipe(), (1, 8))
+    assert scaling.layers(Recipe()) == list(flops.CLASSIC)
+    sizes = scaling.sizes_of(Recipe(), (1, 8))
     assert sizes.parameters == 3_274_634
-    assert sizes.weights == sizes.gradients == 4 * 3_274_634
-    assert sizes.accumulators == sizes.gradients + 4  # the loss
+    assert sizes.weights == 4 * 3_274_634
     assert sizes.checkpoint == sizes.weights + 8  # the global step
     assert sizes.flop == 82_049_024  # a hundredth of the step of 100 images, above
     # Each variable is on one server as a whole, and the first dense kernel is most of them.
@@ -258,18 +253,19 @@ def test_sizes_are_counted_in_the_graph():
 
 @pytest.mark.long
 def test_sizes_of_other_optimizers_and_precisions():
-    adam = scaling_sizes.of(RECIPES["tfjs"], (2,))
+    adam = scaling.sizes_of(RECIPES["tfjs"], (2,))
     assert (adam.parameters, adam.fullest.keys()) == (5_994, {2})
     assert adam.checkpoint == 3 * adam.weights + 2 * 4 + 8  # two slots, two powers, the step
-    averaged = scaling_sizes.of(RECIPES["accurate"], (1,))  # bfloat16 where that is fast
-    assert averaged.weights == averaged.gradients == 4 * 4_319_166
+    averaged = scaling.sizes_of(RECIPES["accurate"], (1,))  # bfloat16 where that is fast
+    assert averaged.weights == 4 * 4_319_166
 
 
 def test_a_plan_is_as_long_as_its_slowest_part():
-    times = Measured(images=100, step=0.1, one_image=0.001, sums=1e-9)
-    assert times.compute(1) == pytest.approx(0.001)
-    assert times.compute(50) == pytest.approx(0.05)
-    shared = scaling_plan.one_batch(times, 8)
+    times = Times(images=100, step=0.1, one_image=0.001, sums=1e-9)
+    for workers, compute in ((100, 0.001), (2, 0.05)):
+        parts = Plan(times, workers, 100, in_step=True).with_ring(10**7, link=1)
+        assert parts["compute"] == pytest.approx(compute)
+    shared = Plan(times, 8, 100, in_step=True)
     assert shared.part == 13
     parts = shared.with_servers(weights=10**7, fullest=5 * 10**6, link=1)
     # Eight workers read 5 MB and send 5 MB through one link of 125 MB a second.
@@ -277,7 +273,7 @@ def test_a_plan_is_as_long_as_its_slowest_part():
         {"compute": 0.013, "links": 0.64, "sums": 0.04, "input": 100 * 788 / 125e6}
     )
     assert shared.speed_up(parts) == pytest.approx(0.1 / 0.64)
-    own = scaling_plan.own_batches(times, 8, in_step=False)
+    own = Plan(times, 8, 800, in_step=False)
     parts = own.with_servers(weights=10**7, fullest=5 * 10**6, link=1)
     assert parts == pytest.approx({"compute": 0.1, "links": 0.32, "input": 800 * 788 / 125e6})
     assert own.speed_up(parts) == pytest.approx(8 * 0.1 / 0.32)
@@ -286,19 +282,11 @@ def test_a_plan_is_as_long_as_its_slowest_part():
     assert own.speed_up(ring) == pytest.approx(8)
     # With many servers it is a worker's own link that is full.
     assert own.with_servers(10**7, 10**3, 1)["links"] == pytest.approx(10**7 / 125e6)
-    with pytest.raises(ValueError, match="100 images for 101 workers"):
-        scaling_plan.one_batch(times, 101)
-
-
-def test_larger_batches_gain_no_more_than_the_noise_scale_allows():
-    assert scaling_plan.fewer_steps(1000, 100, 100) == 1
-    assert scaling_plan.fewer_steps(1000, 100, 1000) == pytest.approx(5.5)
-    assert scaling_plan.fewer_steps(1000, 100, 10**9) == pytest.approx(11)
 
 
 def test_numbers_of_three_digits():
-    assert scaling_plan.numbers([0.0123, 25.77, 1234.5]) == "0.012 / 25.8 / 1,234"
-    assert scaling_plan.numbers([1.001, 1.002]) == "1"
+    assert scaling.number(0.0123, 25.77, 1234.5) == "0.012 / 25.8 / 1,234"
+    assert scaling.number(1.001, 1.002) == "1"
 
 
 def test_what_was_measured_is_read():
@@ -308,35 +296,19 @@ def test_what_was_measured_is_read():
         scaling.step_seconds("| training |")
     rates = {"100": 20.0, "1": 100.0}
     server = {"bytes": 1000, "seconds": {"1": 0.003, "2": 0.004, "5": 0.011}}
-    found = scaling.measured({"steps_per_second": rates, "server": server}, 100, 0.1)
-    assert found == Measured(100, 0.1, pytest.approx(0.02), pytest.approx(2e-6))
-    with pytest.raises(ValueError, match="scaling.json: no server: run python -m"):
-        scaling.measured({"steps_per_second": rates}, 100, 0.1)
-
-
-def test_bytes_of_the_loopback():
-    counters = "Inter-|   Receive\n face |bytes packets\n    lo: 1234 5 0\n  eth0: 9 1 0\n"
-    assert scaling_measure.loopback_bytes(counters) == 1234
-    with pytest.raises(ValueError, match="no interface lo"):
-        scaling_measure.loopback_bytes("eth0: 9 1 0\n")
-
-
-def test_a_server_without_a_network_is_timed():
-    times = scaling_measure.server(parameters=1000)
-    assert list(times) == list(scaling_measure.WORKERS)
-    assert all(seconds > 0 for seconds in times.values())
+    found = scaling.times_of({"steps_per_second": rates, "server": server}, 100, 0.1)
+    assert found == Times(100, 0.1, pytest.approx(0.02), pytest.approx(2e-6))
 
 
 @pytest.mark.long
-def test_the_plan_is_the_one_in_the_document(tmp_path):
+def test_the_plan_is_the_one_in_the_document():
     document = scaling.DOCUMENT.read_text()
-    (milliseconds,) = re.findall(r"recipe\s+`estimator`\s+takes\s+([\d.]+)\s+ms", document)
-    sizes = {name: scaling_sizes.of(each, scaling_plan.SERVERS) for name, each in RECIPES.items()}
+    step = float(re.search(r"a step of 100 images ([\d.]+),", document)[1]) / 1e3
+    sizes = {name: scaling.sizes_of(each) for name, each in RECIPES.items()}
     assert scaling.networks(sizes) in document
-    assert scaling.memory(sizes["estimator"]) in document
-    assert scaling.batches() in document
-    times = Measured(100, float(milliseconds) / 1e3, one_image=0.004, sums=1e-10)
-    tables = scaling.text("estimator", sizes, times, "somewhere")
+    times = Times(100, step, one_image=0.004, sums=1e-10)
+    tables = scaling.text("estimator", sizes, times)
+    assert scaling.plans(sizes["estimator"], times, shared=True, in_step=True) in tables
     written = scaling.put(document, tables)
     assert tables in written
     assert scaling.put(written, tables) == written
@@ -344,9 +316,6 @@ def test_the_plan_is_the_one_in_the_document(tmp_path):
         scaling.put("# Title\n", tables)
     rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("| 512 | ")]
     assert rows[0][1] == "none: 100 images for 512 workers"
-    scaling_plot.write(sizes["estimator"], times, tmp_path / "scaling.png")
-    with Image.open(tmp_path / "scaling.png") as image:
-        assert image.size == (1680, 840)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import shutil
 import subprocess
 import sys
 
-import programs
 import pytest
 
 from cnn_mnist import main
 from conftest import ROOT
+from stress import programs
 
 
 @pytest.fixture(scope="module")

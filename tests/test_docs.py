@@ -6,11 +6,11 @@ import shlex
 import shutil
 
 import numpy as np
-import programs
 import pytest
 
 from cnn_mnist import main
 from conftest import ROOT
+from stress import programs
 
 FOLDERS = ("", "docs", "web", "deploy", "benchmarks", "model_dir", "cnn_mnist/data/mnist")
 PAGES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
@@ -149,7 +149,7 @@ def test_the_worked_example_of_a_network(project, small_data_dir):
 def test_the_worked_example_in_a_program_of_its_own(tmp_path, small_data_dir):
     function, _, _, program = blocks("docs/add_a_network.md", "python")
     source = (ROOT / "cnn_mnist" / "models" / "networks.py").read_text()
-    imports = source[source.index("from collections.abc") : source.index("\nCOLUMNS")]
+    imports = source[source.index("from collections.abc") : source.index("\nMEMBERS")]
     short = f'"--data_dir={small_data_dir}", "--steps=20", "--validation_size=37"])'
     text, times = re.subn(r"\]\)$", lambda _: f", {short}", program, flags=re.MULTILINE)
     assert times == 1

@@ -10,7 +10,6 @@ import signal
 import threading
 
 import numpy as np
-import programs
 import pytest
 
 import cnn_mnist
@@ -18,6 +17,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import lock, saver
 from cnn_mnist.recipes import RecipeError
 from cnn_mnist.utils.errors import InputError
+from stress import programs
 
 QUICK = {"network": "tfjs", "steps": 12, "batch_size": 20, "eval_every_steps": 5, "seed": 3}
 

@@ -8,11 +8,11 @@ import sys
 import time
 
 import numpy as np
-import programs
 import pytest
 
 from cnn_mnist import commands, main, recipes
 from cnn_mnist.checkpoints import saver
+from stress import programs
 
 
 def files_below(folder):

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import types
 
-import programs
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from conftest import ROOT
+from stress import programs
 
 RUN = "from cnn_mnist.__main__ import run; run()"
 

@@ -19,7 +19,7 @@ from cnn_mnist import __version__
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.dataset import IMAGE_SHAPE
 from cnn_mnist.models.layers import NORM_DECAY, NORM_EPSILON
-from cnn_mnist.models.networks import COLUMNS
+from cnn_mnist.models.networks import MEMBERS
 from cnn_mnist.recipes import Recipe, name_of
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import whole_folder, write_files
@@ -145,7 +145,7 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
             *head,
         ],
         "deep_cnn": deep,
-        "committee": _side_by_side(_numbered(deep), COLUMNS),
+        "committee": _side_by_side(_numbered(deep), MEMBERS),
         "keras_mlp": [*UNIT_COLUMNS, *mlp],
         "core_mlp": mlp,
     }
@@ -245,12 +245,12 @@ def topology(
     return {"class_name": "Functional", "config": {"name": network, "layers": described, **ends}}
 
 
-def _side_by_side(column: Sequence[Layer], count: int) -> list[Layer]:
-    """Columns of the same layers, each with names of its own, and the mean of their outputs."""
+def _side_by_side(member: Sequence[Layer], count: int) -> list[Layer]:
+    """Members of the same layers, each with names of its own, and the mean of their outputs."""
     result, ends = [IMAGES], []
     for index in range(count):
         before = IMAGES.name
-        for layer in column:
+        for layer in member:
             name = f"column_{index}/{layer.name}"
             result.append(dataclasses.replace(layer, name=name, inputs=(before,)))
             before = name

@@ -127,9 +127,9 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     """
     if not training or rate == 0:
         return net
-    column = tf.compat.v1.get_variable_scope().name  # otherwise ""
+    member = tf.compat.v1.get_variable_scope().name  # of an ensemble; otherwise ""
     with tf.name_scope("dropout") as scope:
-        key = key_of_step(seed, f"{column}/dropout" if column else "dropout")
+        key = key_of_step(seed, f"{member}/dropout" if member else "dropout")
 
         def mask(shape: Any, dtype: Any) -> Any:
             def draw(rows: Any) -> Any:

@@ -1,6 +1,6 @@
 """The model function: one forward pass, three returns.
 
-Shapes are written with these axes: B batch, K classes, M columns of a committee.
+Shapes are written with these axes: B batch, K classes, M members of an ensemble.
 """
 
 from collections.abc import Callable
@@ -51,9 +51,9 @@ def cnn_model_fn(
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
-      from the op named `softmax_tensor`; a committee's are the mean of its columns'. TRAIN: the
-      same, the loss, a scalar, and the op that takes one step of the optimizer; a committee's loss
-      is the mean of its columns' own. EVAL: the loss of the probabilities, and the metrics
+      from the op named `softmax_tensor`; an ensemble's are the mean of its members'. TRAIN: the
+      same, the loss, a scalar, and the op that takes one step of the optimizer; an ensemble's loss
+      is the mean of its members' own. EVAL: the loss of the probabilities, and the metrics
       `accuracy` and `average_loss`.
 
     Raises:
@@ -86,12 +86,12 @@ def spec(
         if training:
             images = augmented(images, recipe.augment, seed=recipe.seed)
         images = tf.cast(images, recipe.precision)
-    columns = network(
+    members = network(
         images, training=training, dropout_rate=recipe.dropout_rate, seed=recipe.seed
     )  # [B, K], or [M, B, K]
     with tf.name_scope("logits"):
-        columns = tf.cast(columns, tf.float32)
-        logits = tf.identity(voted(columns))  # [B, K]
+        members = tf.cast(members, tf.float32)
+        logits = tf.identity(voted(members))  # [B, K]
     with tf.name_scope("predictions"):
         classes = tf.argmax(logits, axis=1)
     predictions = {
@@ -102,7 +102,7 @@ def spec(
         return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
     with scopes.with_curve("loss"):
-        learning = columns if training and columns.shape.rank == 3 else logits
+        learning = members if training and members.shape.rank == 3 else logits
         losses = cross_entropies(labels, learning)  # [B], or [M, B]
         loss = tf.reduce_mean(losses)
         objective = summed(losses, loss)
@@ -127,16 +127,16 @@ def spec(
     )
 
 
-def voted(columns: Any) -> Any:
-    """Logits `[B, K]` whose softmax is the mean of the columns' probabilities.
+def voted(members: Any) -> Any:
+    """Logits `[B, K]` whose softmax is the mean of the members' probabilities.
 
     Args:
-      columns: logits `[M, B, K]`, or `[B, K]` of a single network, which stay as they are.
+      members: logits `[M, B, K]`, or `[B, K]` of a single network, which stay as they are.
     """
-    if columns.shape.rank == 2:
-        return columns
+    if members.shape.rank == 2:
+        return members
     # The logarithm of the sum of the probabilities; softmax makes the mean of it.
-    return tf.reduce_logsumexp(tf.nn.log_softmax(columns), axis=0)
+    return tf.reduce_logsumexp(tf.nn.log_softmax(members), axis=0)
 
 
 def cross_entropies(labels: Any, logits: Any) -> Any:
@@ -147,9 +147,9 @@ def cross_entropies(labels: Any, logits: Any) -> Any:
 
 
 def summed(losses: Any, loss: Any) -> Any:
-    """What the optimizer is to lower: the sum of the columns' losses, a scalar.
+    """What the optimizer is to lower: the sum of the members' losses, a scalar.
 
-    Of the sum each column gets the gradient of its own loss, and so learns as fast as it would
+    Of the sum each member gets the gradient of its own loss, and so learns as fast as it would
     alone; of the mean only a share.
 
     Args:

@@ -7,11 +7,11 @@ Every network takes
 - `dropout_rate`: share of the last hidden layer's activations that dropout sets to zero;
 - `seed`: of the initial weights and the dropout masks;
 
-and returns logits, `[B, K]`, of the same dtype, or those of a committee's columns, `[M, B, K]`.
+and returns logits, `[B, K]`, of the same dtype, or those of an ensemble's members, `[M, B, K]`.
 What a network does to its images first is part of it, so that training, evaluation and serving
 cannot disagree.
 
-Shapes are written with these axes: B batch, H height, W width, C channels, K classes, M columns.
+Shapes are written with these axes: B batch, H height, W width, C channels, K classes, M members.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from cnn_mnist.models.layers import (
 )
 from cnn_mnist.utils.lazy import tf
 
-COLUMNS = 3  # of the committee
+MEMBERS = 3  # of the ensemble
 
 
 def cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
@@ -88,18 +88,19 @@ def deep_cnn(images: Any, *, training: bool, dropout_rate: float, seed: int) -> 
     return _head(flatten(net), 256, training, dropout_rate, seed)
 
 
-def committee(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
-    """Columns that learn side by side, each a `deep_cnn`; their probabilities are averaged.
+def ensemble(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
+    """Members that learn side by side, each a `deep_cnn`; their probabilities are averaged.
 
     "Multi-column deep neural networks for image classification" (Ciresan, Meier and Schmidhuber,
-    2012). Each column has initial weights and dropout masks of its own.
+    2012), whose word the names in the graph and in checkpoints keep. Each member has initial
+    weights and dropout masks of its own.
     """
-    columns = []
-    for index in range(COLUMNS):
+    members = []
+    for index in range(MEMBERS):
         with tf.compat.v1.variable_scope(f"column_{index}"):
-            column = deep_cnn(images, training=training, dropout_rate=dropout_rate, seed=seed)
-            columns.append(column)
-    return tf.stack(columns, name="columns")  # [M, B, K]
+            member = deep_cnn(images, training=training, dropout_rate=dropout_rate, seed=seed)
+            members.append(member)
+    return tf.stack(members, name="columns")  # [M, B, K]
 
 
 def keras_mlp(images: Any, *, training: bool, dropout_rate: float, seed: int) -> Any:
@@ -117,7 +118,7 @@ NETWORKS: dict[str, Callable[..., Any]] = {
     "tfjs": tfjs,
     "small_cnn": small_cnn,
     "deep_cnn": deep_cnn,
-    "committee": committee,
+    "committee": ensemble,  # the name that older recipe.json files hold
     "keras_mlp": keras_mlp,
     "core_mlp": core_mlp,
 }

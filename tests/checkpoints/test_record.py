@@ -246,7 +246,7 @@ def test_the_number_of_the_constants_is_raised_with_them():
                 "affine": (2.5, 12.0, 0.1),
             },
             "warm_up": 0.25,
-            "columns": 3,
+            "members": 3,
             "large_kernel": 2**20,
         }
     }
@@ -256,7 +256,7 @@ def test_the_number_of_the_constants_is_raised_with_them():
         "norm": (layers.NORM_DECAY, layers.NORM_EPSILON),
         "augment": {kind: tuple(reach) for kind, reach in list(augment.AUGMENTS.items())[1:]},
         "warm_up": optimizers.WARM_UP,
-        "columns": networks.COLUMNS,
+        "members": networks.MEMBERS,
         "large_kernel": layers.LARGE_KERNEL,
     }
 

@@ -2,12 +2,12 @@ import contextlib
 import shutil
 
 import numpy as np
-import programs
 import pytest
 import tensorflow as tf
 
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster.launcher import free_addresses
+from stress import programs
 
 
 @contextlib.contextmanager

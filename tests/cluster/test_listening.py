@@ -10,11 +10,11 @@ import socket
 import sys
 from pathlib import Path
 
-import programs
 import pytest
 from hosts import NOBODYS, has_ipv6, own_address
 
 from cnn_mnist.cluster import listening
+from stress import programs
 
 PATIENCE = 1.0  # seconds; on one machine a connect takes microseconds
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}

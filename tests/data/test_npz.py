@@ -24,6 +24,8 @@ def test_npz_refuses_other_arrays(tmp_path):
         ("x_train", made["x_train"][:0], images, "uint8 [0, 28, 28]"),
         ("x_train", np.uint8(1), images, "uint8 []"),
         ("x_train", made["x_train"].astype(object), images, "object [7, 28, 28]"),
+        ("x_test", made["x_test"].astype(complex), images, "complex128 [3, 28, 28]"),
+        ("x_test", made["x_test"].astype(str), images, "<U3 [3, 28, 28]"),
         ("y_train", made["y_train"].astype(np.float64), labels, "float64 [7]"),
         ("y_train", made["y_train"].astype(bool), labels, "bool [7]"),
         ("y_test", made["y_test"].astype(str), labels, "<U3 [3]"),

@@ -5,7 +5,6 @@ import re
 import signal
 
 import numpy as np
-import programs
 import pytest
 import tensorflow as tf
 from mnist_files import write_idx
@@ -18,6 +17,7 @@ from cnn_mnist.data.sharded import Order
 from cnn_mnist.evaluation import report
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import train as training
+from stress import programs
 
 SHARDS = 7  # of 167 images: 24 in six of them, 23 in the last
 RECIPE = Recipe(

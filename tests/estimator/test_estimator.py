@@ -14,11 +14,11 @@ import socket
 import textwrap
 
 import numpy as np
-import programs
 import pytest
 import tensorflow as tf
 
 from cnn_mnist import estimator
+from stress import programs
 
 TF_HAS_ESTIMATOR = tf.__version__.startswith("2.15.")
 X = np.array([1.0, 2.0, 3.0, 4.0], np.float32)

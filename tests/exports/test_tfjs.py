@@ -12,7 +12,7 @@ import pytest
 from cnn_mnist import Predictor
 from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.exports import tfjs
-from cnn_mnist.models.networks import COLUMNS, NETWORKS
+from cnn_mnist.models.networks import MEMBERS, NETWORKS
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import train
 from cnn_mnist.utils.errors import InputError
@@ -32,7 +32,7 @@ LAYERS = {
     "deep_cnn": DEEP,
     "committee": " ".join(
         ["images"]
-        + [f"column_{column}/{name}" for column in range(COLUMNS) for name in DEEP.split()]
+        + [f"column_{member}/{name}" for member in range(MEMBERS) for name in DEEP.split()]
         + ["average"]
     ),
     "keras_mlp": "mirrored normalized unit_columns flatten dense dense_1 dropout dense_2",
@@ -189,7 +189,7 @@ def test_what_is_in_the_folder(exported):
         assert topology["class_name"] == "Functional"
         assert topology["config"]["input_layers"] == [["images", 0, 0]]
         assert topology["config"]["output_layers"] == [["average", 0, 0]]
-        ends = [[f"column_{column}/dense_1", 0, 0, {}] for column in range(COLUMNS)]
+        ends = [[f"column_{member}/dense_1", 0, 0, {}] for member in range(MEMBERS)]
         assert exported.layers[-1]["inbound_nodes"] == [ends]
     else:
         assert topology["class_name"] == "Sequential"
@@ -204,11 +204,11 @@ def test_the_layers(exported):
         [None, 28, 28, 1],
         *[None] * (len(configs) - 1),
     ]
-    columns = COLUMNS if exported.recipe.network == "committee" else 1
+    members = MEMBERS if exported.recipe.network == "committee" else 1
     ends = [config for config in configs if config.get("activation") == "softmax"]
-    assert [config["units"] for config in ends] == [10] * columns
-    assert ends[-1] is (configs[-1] if columns == 1 else configs[-2])
-    assert [c["rate"] for c in configs if c["name"].endswith("dropout")] == [0.3] * columns
+    assert [config["units"] for config in ends] == [10] * members
+    assert ends[-1] is (configs[-1] if members == 1 else configs[-2])
+    assert [c["rate"] for c in configs if c["name"].endswith("dropout")] == [0.3] * members
     fixed = [config["name"] for config in configs if not config["trainable"]]
     assert fixed == (FIXED if exported.recipe.network == "keras_mlp" else [])
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist.models import layers
-from cnn_mnist.models.networks import COLUMNS, NETWORKS
+from cnn_mnist.models.networks import MEMBERS, NETWORKS
 
 BATCH = 7  # unlike every other size of the networks
 
@@ -70,8 +70,8 @@ VARIABLES = {
     },
     "deep_cnn": DEEP,
     "committee": {
-        f"column_{column}/{name}": shape
-        for column in range(COLUMNS)
+        f"column_{member}/{name}": shape
+        for member in range(MEMBERS)
         for name, shape in DEEP.items()
     },
     "keras_mlp": {
@@ -96,7 +96,7 @@ PARAMETERS = {
     "tfjs": 5_994,
     "small_cnn": 81_258,
     "deep_cnn": 1_439_722,
-    "committee": COLUMNS * 1_439_722,
+    "committee": MEMBERS * 1_439_722,
     "keras_mlp": 118_282,
     "core_mlp": 905_010,
 }
@@ -114,7 +114,7 @@ OUTPUT_SHAPES = {
         (10,),
     ],
     "deep_cnn": DEEP_OUTPUTS,
-    "committee": COLUMNS * DEEP_OUTPUTS,
+    "committee": MEMBERS * DEEP_OUTPUTS,
     "keras_mlp": [(28, 28, 1), (784,), (128,), (128,), (10,)],
     "core_mlp": [(784,), (700,), (500,), (10,)],
 }
@@ -189,12 +189,12 @@ def in_numpy(name, w, images):
         return net @ w[f"{layer}/kernel"].astype(np.float64) + w[f"{layer}/bias"]
 
     if name == "committee":
-        columns = [f"column_{column}/" for column in range(COLUMNS)]
-        of_column = [
-            {n.removeprefix(column): v for n, v in w.items() if n.startswith(column)}
-            for column in columns
+        scopes = [f"column_{member}/" for member in range(MEMBERS)]
+        of_member = [
+            {n.removeprefix(scope): v for n, v in w.items() if n.startswith(scope)}
+            for scope in scopes
         ]
-        return np.stack([in_numpy("deep_cnn", values, images) for values in of_column])
+        return np.stack([in_numpy("deep_cnn", values, images) for values in of_member])
     net = images.astype(np.float64)
     for layer in POOLED.get(name, {}):
         net = convolved(net, layer, 2 if name == "cnn" else 0)
@@ -231,7 +231,7 @@ def test_shape_of_each_layer(name, images):
 def test_a_network_computes_what_its_layers_say(name, images):
     built = Built(name, random_biases=True)
     expected = in_numpy(name, built.values, images)
-    assert expected.shape == ((COLUMNS, BATCH, 10) if name == "committee" else (BATCH, 10))
+    assert expected.shape == ((MEMBERS, BATCH, 10) if name == "committee" else (BATCH, 10))
     np.testing.assert_allclose(built.run(built.logits, images), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from cnn_mnist.models import layers, summary
-from cnn_mnist.models.networks import COLUMNS, NETWORKS
+from cnn_mnist.models.networks import MEMBERS, NETWORKS
 from cnn_mnist.recipes import RECIPES, Recipe
 
 
@@ -20,23 +20,23 @@ def test_layers_with_their_shapes_and_parameters():
     ]
 
 
-def test_a_committees_columns_one_after_the_other():
+def test_an_ensembles_members_one_after_the_other():
     rows = summary.layers_of(RECIPES["accurate"])
-    of_column = [
+    of_member = [
         [
-            (row.name.removeprefix(column), row.output_shape, row.parameters)
+            (row.name.removeprefix(scope), row.output_shape, row.parameters)
             for row in rows
-            if row.name.startswith(column)
+            if row.name.startswith(scope)
         ]
-        for column in (f"column_{index}/" for index in range(COLUMNS))
+        for scope in (f"column_{index}/" for index in range(MEMBERS))
     ]
-    assert len(rows) == 10 * COLUMNS and of_column == [of_column[0]] * COLUMNS
-    assert of_column[0][-3:] == [
+    assert len(rows) == 10 * MEMBERS and of_member == [of_member[0]] * MEMBERS
+    assert of_member[0][-3:] == [
         ("flatten", (4608,), 0),
         ("dense", (256,), 1_179_904),
         ("dense_1", (10,), 2_570),
     ]
-    assert sum(row.parameters for row in rows) == COLUMNS * 1_439_722
+    assert sum(row.parameters for row in rows) == MEMBERS * 1_439_722
 
 
 def test_variables_of_layers_that_are_not_noted(monkeypatch):

@@ -78,7 +78,7 @@ def test_the_top_level_holds_what_a_person_has_names_for(name, graph):
 def test_each_box_feeds_the_next(name, graph):
     fed = {(top_level(i.op), top_level(op)) for op in graph.get_operations() for i in op.inputs}
     before_the_loss = LAYERS[name].split()
-    if name == "accurate":  # each column learns by its own loss
+    if name == "accurate":  # each member learns by its own loss
         before_the_loss.remove("logits")
     chain = ["global_step", "input", "image", *before_the_loss, "loss", "train"]
     assert set(zip(chain, chain[1:], strict=False)) <= fed

@@ -7,7 +7,6 @@ import re
 import signal
 
 import numpy as np
-import programs
 import pytest
 import tensorflow as tf
 from rich.console import Console
@@ -19,6 +18,7 @@ from cnn_mnist.training import loop
 from cnn_mnist.training import train as training
 from cnn_mnist.utils import console
 from conftest import scalars
+from stress import programs
 
 RECIPE = Recipe(batch_size=8, steps=23, eval_every_steps=6, validation_size=37, seed=3)
 ACCURATE = dataclasses.replace(
@@ -109,10 +109,10 @@ def test_every_bit_and_every_hook_is_as_with_one_step_a_call(
     # In the log the line on the loss comes after the others of its step, or before them.
     assert sorted(told) == sorted(accurate[1])
     names = {key[2] for key in left if len(key) == 3}
-    for column in ("column_0", "column_1"):
-        kernel = f"{column}/conv2d/kernel"
+    for member in ("column_0", "column_1"):
+        kernel = f"{member}/conv2d/kernel"
         assert {kernel, f"{kernel}/ExponentialMovingAverage", f"{kernel}/Momentum"} <= names
-        assert f"{column}/batch_normalization/moving_mean" in names
+        assert f"{member}/batch_normalization/moving_mean" in names
     assert {step for best, step, *_ in (k for k in left if len(k) == 3) if not best} == {
         *(5, 10, 15, 20, 23)
     }

@@ -5,8 +5,9 @@ Each test's trainings run in processes of their own, as a processor is cut befor
 
 import json
 
-import programs
 import pytest
+
+from stress import programs
 
 PROGRAM = """
 import sys

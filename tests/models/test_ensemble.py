@@ -1,4 +1,4 @@
-"""Columns that learn side by side: each as if it were alone, and their mean is what is said."""
+"""Members that learn side by side: each as if it were alone, and their mean is what is said."""
 
 import dataclasses
 
@@ -61,7 +61,7 @@ def trained(network, images, labels, **changes):
 
 
 def alone(index):
-    """A column of the committee as a network."""
+    """A member of the ensemble as a network."""
 
     def network(images, *, training, dropout_rate, seed):
         with tf.compat.v1.variable_scope(f"column_{index}"):
@@ -73,10 +73,10 @@ def alone(index):
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.long)])
-def test_each_column_learns_what_it_would_alone(images, labels, monkeypatch, precision):
+def test_each_member_learns_what_it_would_alone(images, labels, monkeypatch, precision):
     losses, together = trained("committee", images, labels, precision=precision)
     apart, variables = [], {}
-    for index in range(networks.COLUMNS):
+    for index in range(networks.MEMBERS):
         monkeypatch.setitem(networks.NETWORKS, "alone", alone(index))
         own, values = trained("alone", images, labels, precision=precision)
         apart.append(own)
@@ -93,30 +93,30 @@ def test_each_column_learns_what_it_would_alone(images, labels, monkeypatch, pre
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_columns_of_the_same_weights_differ_by_their_masks_alone(images, rate):
+def test_members_of_the_same_weights_differ_by_their_masks_alone(images, rate):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.get_or_create_global_step()
         pixels = model_fn.scaled_images(tf.constant(images))
-        logits = networks.committee(pixels, training=True, dropout_rate=rate, seed=3)
+        logits = networks.ensemble(pixels, training=True, dropout_rate=rate, seed=3)
         session.run(tf.compat.v1.global_variables_initializer())
         values = {v.op.name: v for v in tf.compat.v1.global_variables()}
         of_first = {n: v for n, v in values.items() if n.startswith("column_0/")}
         before = session.run(logits)
-        for index in range(1, networks.COLUMNS):
+        for index in range(1, networks.MEMBERS):
             for name, v in of_first.items():
                 other = values[name.replace("column_0", f"column_{index}")]
                 if name.endswith("kernel"):
                     assert np.abs(session.run(v) - session.run(other)).max() > 0.01
                 session.run(other.assign(v))
         after = session.run(logits)
-    assert before.shape == after.shape == (networks.COLUMNS, BATCH, 10)
-    for index in range(1, networks.COLUMNS):
+    assert before.shape == after.shape == (networks.MEMBERS, BATCH, 10)
+    for index in range(1, networks.MEMBERS):
         assert np.abs(before[index] - before[0]).max() > 0.1
         apart = np.abs(after[index] - after[0])
         assert apart.max() < 1e-5 if rate == 0 else (apart.max(axis=1) > 0.01).all()
 
 
-def test_masks_of_columns_are_independent():
+def test_masks_of_members_are_independent():
     rate, shape = 0.3, (60, 500)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.get_or_create_global_step()
@@ -132,18 +132,18 @@ def test_masks_of_columns_are_independent():
 
 
 def test_the_vote_is_the_mean_of_probabilities():
-    columns = np.random.RandomState(0).normal(0, 3, (3, 4, 5)).astype("f")
-    columns[:, 0] = [[0, 9, 0, 0, 0], [1, 0, 0, 0, 0], [2, 0, 0, 0, 0]]
-    columns[:, 1] = [[1e4, 0, 0, 0, -1e4], [0, 1e4, 0, 0, -1e4], [0, 0, 0, 0, -1e4]]
-    mean = softmax(columns).mean(axis=0)
-    logits = model_fn.voted(tf.constant(columns))
+    members = np.random.RandomState(0).normal(0, 3, (3, 4, 5)).astype("f")
+    members[:, 0] = [[0, 9, 0, 0, 0], [1, 0, 0, 0, 0], [2, 0, 0, 0, 0]]
+    members[:, 1] = [[1e4, 0, 0, 0, -1e4], [0, 1e4, 0, 0, -1e4], [0, 0, 0, 0, -1e4]]
+    mean = softmax(members).mean(axis=0)
+    logits = model_fn.voted(tf.constant(members))
     np.testing.assert_allclose(tf.nn.softmax(logits), mean, rtol=1e-5, atol=1e-7)
     assert np.isfinite(logits).all()
     labels = tf.constant([1, 0, 3, 2])
     found = model_fn.cross_entropies(labels, logits).numpy()
     np.testing.assert_allclose(found, -np.log(mean[range(4), labels]), rtol=1e-5, atol=1e-6)
-    own = model_fn.cross_entropies(labels, tf.constant(columns)).numpy()
-    expected = -np.log(softmax(columns)[:, range(4), labels] + 1e-300)
+    own = model_fn.cross_entropies(labels, tf.constant(members)).numpy()
+    expected = -np.log(softmax(members)[:, range(4), labels] + 1e-300)
     assert own.shape == (3, 4)
     np.testing.assert_allclose(own[:, [0, 2, 3]], expected[:, [0, 2, 3]], rtol=1e-4, atol=1e-5)
     summed = model_fn.summed(tf.constant(own), tf.constant(own.mean()))
@@ -161,7 +161,7 @@ def test_what_is_predicted_and_scored(images, labels):
         tf.compat.v1.train.get_or_create_global_step()
         features, params = {"x": tf.constant(images)}, RECIPE.params()
         predicted = model_fn.cnn_model_fn(features, None, MODES.PREDICT, params).predictions
-        columns = [
+        members = [
             output
             for output in tf.compat.v1.get_collection(layers.LAYERS)
             if "/dense_1/" in output.op.name
@@ -171,9 +171,9 @@ def test_what_is_predicted_and_scored(images, labels):
         assert predicted["probabilities"].op.name == "softmax_tensor"
         session.run(tf.compat.v1.global_variables_initializer())
         session.run(tf.compat.v1.local_variables_initializer())
-        found, logits, loss = session.run([predicted, columns, spec.loss])
+        found, logits, loss = session.run([predicted, members, spec.loss])
         metrics = session.run({name: update for name, (_, update) in spec.eval_metric_ops.items()})
-    assert np.shape(logits) == (networks.COLUMNS, BATCH, 10)
+    assert np.shape(logits) == (networks.MEMBERS, BATCH, 10)
     mean = softmax(np.array(logits)).mean(axis=0)
     assert np.abs(softmax(logits[0]) - mean).max() > 0.05
     np.testing.assert_allclose(found["probabilities"], mean, rtol=1e-5, atol=1e-7)
@@ -206,7 +206,7 @@ def test_predictor_and_saved_model_say_what_the_estimator_does(small, model_dir,
     np.testing.assert_array_equal(served["classes"], classes)
 
 
-def test_a_checkpoint_of_one_column_is_of_another_network(model_dir):
+def test_a_checkpoint_of_one_member_is_of_another_network(model_dir):
     names = restore.variable_shapes(RECIPE, training=True)
     assert "column_1/dense/kernel/Momentum" in names
     assert "column_1/batch_normalization_2/moving_mean" in names

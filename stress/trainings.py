@@ -1,17 +1,15 @@
-"""The program in processes of its own: started, watched, signalled, and what it left behind."""
+"""Runs of the program: started, watched, signalled, and what they left behind."""
 
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
-import queue
 import re
-import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +20,17 @@ import numpy as np
 
 from cnn_mnist.data import dataset
 from cnn_mnist.utils import console
-from stress.driver import MODEL_DIR, Plan
-from stress.tally import Tally
+from stress import programs
+from stress.watched import MODEL_DIR, Plan
 
-ROOT = Path(__file__).resolve().parent.parent
-LANES = 2  # processes at once
+AT_ONCE = 2  # processes
 # Seconds; a process that takes longer hangs. Where a processor has no instructions for bfloat16,
 # twelve steps of `accurate` in it take 120 s.
 LIMIT = 600.0
 GLANCE = 0.004  # seconds between two looks at a process
 BEGUN = r"^(starting|resuming at step [\d,]+):.*\n"
+PROGRAM = ("-m", "cnn_mnist.main")
+SMALL = ("--recipe=tfjs", "--batch_size=20", "--train_size=0", "--validation_size=37")
 
 T = TypeVar("T")
 
@@ -40,40 +39,30 @@ class HangError(Exception):
     """A process that did not end, or did not do in time what it was waited for."""
 
 
-class Try(NamedTuple):
-    """One try: what was done, and what broke; nothing if it held."""
-
-    done: str
-    broken: str = ""
-
-
-def one_run(times: int, done: str, broken: str) -> list[Try]:
-    """The tries that were made of one run, in which all held or all broke."""
-    return [Try(done if i == 0 else "another try of the same run", broken) for i in range(times)]
-
-
-def tally(tries: Iterable[Try]) -> Tally:
-    """Counts them."""
-    counted = Tally()
-    for done, broken in tries:
-        counted.add(holds=not broken, else_say=f"{done}: {broken}")
-    return counted
-
-
-class Process:
-    """A running process of the program.
+class Run:
+    """A run of the program.
 
     Attributes:
       pid: its process id.
+      folder: where it runs.
       output: the file of its stdout and stderr.
     """
 
-    pid: int
-    output: Path
+    _numbers = itertools.count(1)
+
+    def __init__(
+        self, flags: Iterable[str], folder: Path, command: Iterable[str] = PROGRAM, **options: Any
+    ) -> None:
+        """Starts it; `options` are further ones of `programs.start`."""
+        self.folder = folder
+        self.output = folder / f"output_{next(self._numbers)}.txt"
+        everything = (*command, *flags)
+        self._program = programs.start(*everything, cwd=folder, output=self.output, **options)
+        self.pid: int = self._program.pid
 
     def poll(self) -> int | None:
         """The exit code, as `subprocess` tells it; None while it runs."""
-        raise NotImplementedError
+        return self._program.poll()
 
     def text(self) -> str:
         """What it has printed so far."""
@@ -126,7 +115,7 @@ class Stopwatch:
     where the system tells it.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Run) -> None:
         self._process = process
         self._start = self._looked = time.monotonic()
         self._before = self._now = self._waits()
@@ -152,44 +141,21 @@ class Stopwatch:
         return found
 
 
-class Command(Process):
-    """`python -m cnn_mnist.main`, as a user starts it."""
+class Watched(Run):
+    """A run that notes what it does."""
 
-    def __init__(self, flags: Iterable[str], folder: Path, name: str = "output") -> None:
-        self.output = folder / f"{name}.txt"
-        with self.output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "cnn_mnist.main", *flags],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        self.pid = self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-
-class Fork(Process):
-    """The same in a fork of a `Driver`, which watches it."""
-
-    def __init__(self, plan: Plan, pid: int, answers: Any) -> None:
-        self.output = Path(plan.output)
-        self.pid = pid
-        self._log = Path(plan.log)
-        self._answers = answers
-        self._code: int | None = None
-
-    def poll(self) -> int | None:
-        if self._code is None and select.select([self._answers], [], [], 0)[0]:
-            self._code = int(self._answers.readline())
-        return self._code
+    def __init__(
+        self, flags: Iterable[str], folder: Path, *, finalize: bool = False, **plan: Any
+    ) -> None:
+        """Starts it; `plan` are further fields of a `watched.Plan`."""
+        self._log = folder / f"log_{next(self._numbers)}.txt"
+        whole = json.dumps(dataclasses.asdict(Plan(str(self._log), **plan)))
+        super().__init__(flags, folder, ("-m", "stress.watched", whole), finalize=finalize)
 
     def log(self) -> list[dict[str, Any]]:
-        """What it did; `driver.Log` wrote it."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """What it did; `watched.Log` wrote it."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [json.loads(line) for line in lines]
 
     def done(self) -> list[int]:
         """The steps that it trained, in order, each by its number after training it."""
@@ -200,75 +166,54 @@ class Fork(Process):
         return [(entry["batch"], entry["images"]) for entry in self.log() if "batch" in entry]
 
 
-class Driver:
-    """A process of `driver.py`, started when it is first needed. It runs one thing at a time."""
+class Ended(NamedTuple):
+    """How a run ended: its exit code, or the negative number of a signal; what it printed."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen | None = None
-        self._runs = 0
-        self._running: Fork | None = None
+    code: int
+    stdout: str
+    stderr: str
 
-    def load(self) -> None:
-        """Starts the process, if that was not done, without waiting until it is ready."""
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "stress.driver"],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,  # so that `select` sees every answer
-            )
+    @property
+    def error(self) -> str | None:
+        """The one line of its error; None if there is not exactly one, or anything like a trace."""
+        lines = [line for line in self.stderr.splitlines() if not line.startswith("INFO:")]
+        found = [line for line in lines if line.startswith("error: ")]
+        quiet = all(line.startswith(("error: ", "WARNING:", "step ")) for line in lines)
+        return found[0] if len(found) == 1 and quiet else None
 
-    def start(self, flags: Iterable[str], folder: Path, **plan: Any) -> Fork:
-        """Starts a run in a folder; `plan` are further fields of a `driver.Plan`."""
-        self.load()
-        assert self._process is not None
-        assert self._process.stdin is not None and self._process.stdout is not None
-        if self._running is not None:
-            self._running.wait()
-        self._runs += 1
-        output, log = (str(folder / f"{name}_{self._runs}.txt") for name in ("output", "log"))
-        whole = Plan(list(flags), str(folder), output, log, **plan)
-        self._process.stdin.write((json.dumps(dataclasses.asdict(whole)) + "\n").encode())
-        pid = self._process.stdout.readline()
-        if not pid:
-            raise RuntimeError("stress/driver.py cannot run; `python -m stress.driver` says why")
-        self._running = Fork(whole, int(pid), self._process.stdout)
-        return self._running
-
-    def stop(self) -> None:
-        """Ends it, and what it still runs."""
-        if self._running is not None:
-            self._running.send(signal.SIGKILL)
-        if self._process is not None:
-            self._process.communicate()
+    @property
+    def told(self) -> str:
+        """Its end, for a line of the tally."""
+        last = " | ".join(self.stderr.strip().splitlines()[-6:])
+        return f"exit code {self.code}, stderr: {last:.900}"
 
 
-class Lanes(contextlib.ExitStack):
-    """Does jobs, two at a time; each is given a `Driver`. A context manager."""
+def ended(
+    *flags: str, before: str = "", fresh: bool = False, command: Iterable[str] = PROGRAM
+) -> Ended:
+    """Runs the program, or another, to its end.
 
-    def __init__(self) -> None:
-        super().__init__()
-        load_tensorflow()
-        self._free: queue.SimpleQueue[Driver] = queue.SimpleQueue()
-        for _ in range(LANES):
-            driver = Driver()
-            self.callback(driver.stop)
-            self._free.put(driver)
+    Args:
+      flags: of the program.
+      before: Python code that runs first in the program's process.
+      fresh: whether it gets an interpreter of its own.
+      command: of another program.
+    """
+    if before:
+        code = f"import sys; {before}\nfrom cnn_mnist import main\nsys.exit(main.main(sys.argv))"
+        command = ("-c", code)
+    try:
+        done = programs.run(*command, *flags, finalize=True, fresh=fresh, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return Ended(-signal.SIGKILL, "", f"no end after {LIMIT:g} s")
+    return Ended(done.returncode, done.stdout, done.stderr)
 
-    def run(self, jobs: Iterable[Callable[[Driver], T]]) -> list[T]:
-        """What the jobs return, in their order."""
 
-        def do(job: Callable[[Driver], T]) -> T:
-            driver = self._free.get()
-            try:
-                return job(driver)
-            finally:
-                self._free.put(driver)
-
-        with ThreadPoolExecutor(LANES) as pool:
-            return list(pool.map(do, jobs))
+def at_once(jobs: Iterable[Callable[[], T]], workers: int = AT_ONCE) -> list[T]:
+    """Does jobs, some at a time; what they return, in their order."""
+    load_tensorflow()
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda job: job(), jobs))
 
 
 def load_tensorflow() -> None:
@@ -303,8 +248,7 @@ def small_run(data_dir: Path, optimizer: str, *, steps: int, save: int, validate
       validate: steps between two validations.
     """
     return [
-        *("--recipe=tfjs", "--batch_size=20", "--learning_rate=0.01", "--seed=3"),
-        *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),
+        *(*SMALL, "--learning_rate=0.01", "--seed=3", f"--data_dir={data_dir}"),
         *(f"--optimizer={optimizer}", f"--steps={steps}"),
         *(f"--save_checkpoints_steps={save}", f"--eval_every_steps={validate}"),
         *(f"--model_dir={MODEL_DIR}", "--log_every_n_iter=0", "--mode=train"),
@@ -335,14 +279,17 @@ def variables(folder: Path) -> dict[str, str]:
     import tensorflow as tf
 
     newest = tf.train.latest_checkpoint(str(folder))
-    if newest is None:
-        return {}
-    reader = tf.train.load_checkpoint(newest)
-    found = {"checkpoint": Path(newest).name}
-    for name in reader.get_variable_to_shape_map():
-        value = np.asarray(reader.get_tensor(name))
-        head = f"{value.dtype} {value.shape} ".encode()
-        found[name] = hashlib.sha256(head + value.tobytes()).hexdigest()[:16]
+    return {"checkpoint": Path(newest).name, **digests(newest)} if newest else {}
+
+
+def digests(prefix: str | Path) -> dict[str, str]:
+    """The variables of a checkpoint: name -> digest of dtype, shape and bytes."""
+    from cnn_mnist.checkpoints import saver
+
+    found = {}
+    for name, value in saver.read(prefix).items():
+        head = f"{np.asarray(value).dtype} {np.shape(value)} ".encode()
+        found[name] = hashlib.sha256(head + np.asarray(value).tobytes()).hexdigest()[:16]
     return found
 
 
@@ -370,18 +317,18 @@ def difference(expected: dict[str, str], found: dict[str, str]) -> str:
     return "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" * (len(differing) > 3))
 
 
-def finish(process: Process, expected: dict[str, str] | None = None) -> str:
+def finish(run: Run, expected: dict[str, str] | None = None) -> str:
     """Waits for a run that nothing interrupts; tells what is wrong, also with its outcome."""
     try:
-        code = process.wait()
+        code = run.wait()
     except HangError as error:
         return str(error)
-    if code != 0 or "Traceback" in process.text():
-        return f"a run that nothing interrupted ended with {code}: {process.tail()}"
+    if code != 0 or "Traceback" in run.text():
+        return f"a run that nothing interrupted ended with {code}: {run.tail()}"
     if expected is None:
         return ""
     try:
-        return difference(expected, outcome(process.output.parent))
+        return difference(expected, outcome(run.folder))
     except Exception as error:  # TensorFlow's reader raises anything
         return f"what it left cannot be read: {error!r}"
 

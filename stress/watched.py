@@ -1,11 +1,7 @@
-"""A process that runs `cnn_mnist.main.main` many times, watched, each time in a fork of itself.
+"""Runs the program unchanged, but for what `_watch` wraps: it notes what the run does.
 
-Loading TensorFlow takes most of the life of a short run. This process loads it once; each run is a
-fork of it, with a process id, a memory and an end of its own, and is the program unchanged but for
-what `_watch` wraps: it writes down what the run does, and can send it a signal at a named point.
-
-It reads one `Plan` in JSON per line from stdin, and answers each with two lines on stdout: the
-process id of the run, and its exit code, as `subprocess` tells it.
+`python -m stress.watched PLAN FLAGS...`, with a `Plan` in JSON. It can also send itself a signal at
+a named point, so that a run is killed where nobody could aim from outside.
 """
 
 import dataclasses
@@ -15,7 +11,6 @@ import os
 import re
 import shutil
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,45 +22,23 @@ START = -1  # in `Point.step`: what is done before the first save
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A moment in a run: before the n-th operation on the files of `model_dir` in one save.
+    """A moment in a run: before the n-th operation on the files of `model_dir` in one save."""
 
-    Attributes:
-      folder: where it saves, below the working directory.
-      step: what it saves; or `START`.
-      operation: 0 is the call of `save`; one of the others is its return. What follows until the
-        next save belongs to it, too.
-    """
-
-    folder: str
-    step: int
+    folder: str  # where it saves, below the working directory
+    step: int  # what it saves; or `START`
+    # 0 is the call of `save`; one of the others is its return. What follows until the next save
+    # belongs to it, too.
     operation: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """One run.
+    """What is noted of a run, and when it gets a signal."""
 
-    Attributes:
-      flags: of the command.
-      folder: where it runs.
-      output: the file that gets its stdout and stderr.
-      log: the file that gets one line of JSON for each thing that it does.
-      keep: a folder that gets a copy of each checkpoint of `model_dir`; "" for none.
-      signal: what it sends itself at `at`; 0 for nothing.
-      at: where.
-      clean_up: whether it ends as Python does, which takes TensorFlow a second.
-      environment: variables that it has beside those of this process.
-    """
-
-    flags: list[str]
-    folder: str
-    output: str
-    log: str
-    keep: str = ""
-    signal: int = 0
+    log: str  # the file that gets one line of JSON for each thing that the run does
+    keep: str = ""  # a folder that gets a copy of each checkpoint of `model_dir`; "" for none
+    signal: int = 0  # what it sends itself at `at`; 0 for nothing
     at: Point | None = None
-    clean_up: bool = False
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Log:
@@ -84,7 +57,7 @@ class Saves:
     def __init__(self, plan: Plan, log: Log) -> None:
         self._plan = plan
         self._log = log
-        self._model_dir = Path(plan.folder).absolute() / MODEL_DIR
+        self._model_dir = Path(MODEL_DIR).absolute()
         self._save = (MODEL_DIR, START)
         self._operation = 0
         self._busy = False
@@ -188,47 +161,10 @@ def _watch(plan: Plan) -> None:
     estimator.Estimator.train = watched_train
 
 
-def _run(plan: Plan) -> int:
+if __name__ == "__main__":
     from cnn_mnist import main
 
-    os.environ.update(plan.environment)
-    os.chdir(plan.folder)
-    output = os.open(plan.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
-        os.dup2(descriptor, target)
-    _watch(plan)
-    code = main.main(["cnn_mnist", *plan.flags])
-    if not plan.clean_up:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-def _load() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from cnn_mnist.utils import console
-
-    console.show_log_lines(console.stderr_console())  # before TensorFlow adds a handler of its own
-    from cnn_mnist.training import run  # noqa: F401
-
-
-def main() -> int:
-    """Serves until stdin ends."""
-    # Python 3.12 warns of threads, which a fork lacks; NumPy's expect it, and no other runs here.
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    _load()
-    for line in sys.stdin:
-        values = json.loads(line)
-        at = values.pop("at")
-        plan = Plan(**values, at=at and Point(**at))
-        pid = os.fork()
-        if pid == 0:
-            return _run(plan)
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    values = json.loads(sys.argv[1])
+    at = values.pop("at")
+    _watch(Plan(**values, at=at and Point(**at)))
+    sys.exit(main.main(["cnn_mnist", *sys.argv[2:]]))
