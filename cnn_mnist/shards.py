@@ -14,9 +14,9 @@ To spread shards over several disks, move them, and leave symbolic links in thei
 "file" in `shards.json` to where they are now. A run that was begun before goes on: it knows the
 shards by their content.
 
-A shard is read whole, and the next one while it is trained on, which is then put in order: make as
-many as let four of them fit into memory. Shards of other programs work too, if they are listed in a
-`shards.json` and hold the same features.
+A shard is read whole, and stays in memory while it is trained on: make as many as let three of them
+fit into memory, since a batch may end one and begin the next. Shards of other programs work too, if
+they are listed in a `shards.json` and hold the same features.
 
 Training finds what is missing or of another size before it begins, and damage when it comes upon
 it, by the checksums of the TFRecord format; the sha256 in `shards.json` tells a run which data it
@@ -35,7 +35,8 @@ from rich.progress import track
 from cnn_mnist.data import dataset, shard_list, tfrecord
 from cnn_mnist.data.dataset import DatasetError
 from cnn_mnist.data.shard_list import Shard
-from cnn_mnist.data.sources import Split, shown
+from cnn_mnist.data.sources import shown
+from cnn_mnist.data.splits import Split
 from cnn_mnist.utils import console, exits, files, usage
 from cnn_mnist.utils.signals import end_program
 from cnn_mnist.utils.usage import UsageError

@@ -33,11 +33,11 @@ from cnn_mnist.data.sources import (
     PIECE,
     READ_ERRORS,
     DatasetError,
-    Split,
     first_bytes,
     reason,
     shown,
 )
+from cnn_mnist.data.splits import Split
 
 FILE = "shards.json"
 MAX_SHARDS = 99_999  # of a list: what five digits of a file's name can tell apart

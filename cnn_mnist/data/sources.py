@@ -33,22 +33,6 @@ class DatasetError(InputError):
     """One line: the file, the byte offset, what was expected, what was found, what to do."""
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Examples in a fixed order; both arrays are read-only."""
-
-    images: np.ndarray  # uint8 [N, 28, 28]
-    labels: np.ndarray  # int32 [N], 0 to 9
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        return len(self.labels)
-
-    def pieces(self) -> Iterator[Split]:
-        """All examples, as many at a time as memory is meant to hold: here at once."""
-        yield self
-
-
 @dataclass(frozen=True)
 class Source:
     """Where an array comes from, for messages."""

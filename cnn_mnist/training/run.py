@@ -13,8 +13,7 @@ from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.checkpoints.record import Record
 from cnn_mnist.data.calls import Calls, Every, standard_hooks
 from cnn_mnist.data.dataset import Dataset
-from cnn_mnist.data.input_fns import calls_input_fn, in_one_scope, train_input_fn
-from cnn_mnist.data.shard_input import naming_shard
+from cnn_mnist.data.input_fns import calls_input_fn, in_one_scope, naming_shard, train_input_fn
 from cnn_mnist.models.model_fn import cnn_model_fn
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import hooks, loop

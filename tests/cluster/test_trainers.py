@@ -15,7 +15,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import record, saver
 from cnn_mnist.cluster import notice, trainers
 from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import hooks, run
 from conftest import scalars
