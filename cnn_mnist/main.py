@@ -15,11 +15,11 @@ from absl import flags
 
 from cnn_mnist.cluster import listening, tf_config
 from cnn_mnist.recipes import AUGMENTS, AUTO, OPTIMIZERS, PRECISIONS, RECIPES, SCHEDULES, Recipe
-from cnn_mnist.utils import arguments, exits, usage
+from cnn_mnist.utils import arguments, files, process
 from cnn_mnist.utils.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
+from cnn_mnist.utils.errors import UsageError
 from cnn_mnist.utils.events import quiet_threads
-from cnn_mnist.utils.signals import end_program
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.process import end_program
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the command, with or without the program's name before the flags; None: `sys.argv`,
         without what belongs to a notebook's kernel.
     """
-    return exits.code_of(lambda: _run(argv))
+    return process.code_of(lambda: _run(argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -198,9 +198,9 @@ def parse_flags(argv: Sequence[str] | None) -> None:
     cluster = tf_config.read(os.environ)
     helps = cluster is not None and FLAGS.mode in TRAINING_MODES and cluster.role in HELPERS
     writes = FLAGS.mode in WRITING_MODES and not helps
-    usage.check_folder("model_dir", FLAGS.model_dir, writable=writes)
+    files.check_folder("model_dir", FLAGS.model_dir, writable=writes)
     if FLAGS.index_log_dir is not None:
-        usage.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
+        files.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
     if not 1 <= FLAGS.cluster_timeout <= LONGEST_TIMEOUT:  # nor NaN
         timeout = FLAGS.cluster_timeout
         raise UsageError(
@@ -216,7 +216,7 @@ def parse_flags(argv: Sequence[str] | None) -> None:
     if FLAGS.mode == "export" and not FLAGS.export_dir:
         raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
     if FLAGS.mode == "export":
-        usage.check_folder("export_dir", FLAGS.export_dir, writable=True)
+        files.check_folder("export_dir", FLAGS.export_dir, writable=True)
 
 
 def chosen_recipe() -> Recipe:

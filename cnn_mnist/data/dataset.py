@@ -24,10 +24,9 @@ from cnn_mnist.data.sources import (
     Array,
     DatasetError,
     item_shape_of,
-    reason,
-    shown,
 )
 from cnn_mnist.data.splits import Examples, Split
+from cnn_mnist.utils.errors import reason, shown
 
 __all__ = [
     "IMAGE_SHAPE",

@@ -34,10 +34,9 @@ from cnn_mnist.data.sources import (
     READ_ERRORS,
     DatasetError,
     first_bytes,
-    reason,
-    shown,
 )
 from cnn_mnist.data.splits import Split
+from cnn_mnist.utils.errors import reason, shown
 
 FILE = "shards.json"
 MAX_SHARDS = 99_999  # of a list: what five digits of a file's name can tell apart

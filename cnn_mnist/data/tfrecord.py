@@ -25,7 +25,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes, reason
+from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes
+from cnn_mnist.utils.errors import reason
 
 PIXELS = math.prod(IMAGE_SHAPE)
 HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds

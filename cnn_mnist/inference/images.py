@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from cnn_mnist.inference import containers, ink
-from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".npy")
@@ -75,7 +75,7 @@ def _matches(pattern: str) -> list[Path]:
             files = [Path(name) for name in names if Path(name).is_file()]
             found, expected = "nothing of this name", "a file, a folder or a glob that matches"
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise _error(pattern, _reason(error), "a path that can be read") from error
+        raise _error(pattern, reason(error), "a path that can be read") from error
     if not files:
         raise _error(pattern, found, expected, "check the path")
     return sorted(files)
@@ -114,7 +114,7 @@ def _content(path: str | os.PathLike) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise _error(path, _reason(error), "a readable file") from error
+        raise _error(path, reason(error), "a readable file") from error
     if len(content) > MAX_BYTES:
         raise _error(
             path, f"more than {MAX_BYTES >> 20} MiB", f"at most {MAX_BYTES >> 20} MiB", "scale it"
@@ -146,7 +146,7 @@ def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
         raise _error(path, "too little memory for it", "a smaller picture", "scale it") from None
     # On damaged files Pillow lets nearly anything through: OSError, SyntaxError, struct.error, ...
     except Exception as error:
-        raise _error(path, f"a damaged file, {_reason(error)}", KINDS) from error
+        raise _error(path, f"a damaged file, {reason(error)}", KINDS) from error
 
 
 def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:
@@ -211,7 +211,7 @@ def _npy_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     except (MemoryError, RecursionError):  # by which Python refuses deeply nested text
         raise _error(path, "a damaged .npy header, nested too deeply", expected, remedy) from None
     except Exception as error:  # NumPy evaluates the text as a literal: nearly anything can come
-        raise _error(path, f"a damaged .npy header, {_reason(error)}", expected, remedy) from error
+        raise _error(path, f"a damaged .npy header, {reason(error)}", expected, remedy) from error
     if dtype != np.uint8 and dtype.kind != "f":
         raise _error(path, f"an array of {dtype}", expected, remedy)
     if len(shape) == 3 and shape[1:] == ink.IMAGE_SHAPE:
@@ -240,12 +240,6 @@ def _image_of(path: str | os.PathLike, values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(values))
 
 
-def shown(path: str | os.PathLike) -> str:
-    """The path as it is, or quoted where it is empty or would break the line."""
-    name = str(path)
-    return name if name and name.isprintable() else repr(name)
-
-
 def _check_size(path: str | os.PathLike, width: int, height: int) -> None:
     """Refuses an image before memory is taken for its pixels."""
     if width * height > MAX_PIXELS:
@@ -262,8 +256,3 @@ def _error(
 ) -> ImageError:
     message = f"{shown(path)}: found {found:.200}, expected {expected}; {remedy}"
     return ImageError(" ".join(message.split()))
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{type(error).__name__} ({text})"
