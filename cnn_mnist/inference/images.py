@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cnn_mnist.inference import containers, ink
 from cnn_mnist.utils.errors import InputError, reason, shown
@@ -26,6 +26,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".npy")
 KINDS = "a PNG, JPEG, BMP or .npy image"
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000  # decoded, 4 bytes each; below Pillow's own limit, which only warns
+# Pillow's reader of run-length coded BMP files is written in Python: 0.1 us a pixel, 0.2 us a byte.
+MAX_RLE_PIXELS = 16_000_000
+MAX_RLE_BYTES = 8 << 20
 WORKING_SIDE = 512  # pixels; larger pictures are first made smaller
 NPY_MAGIC = b"\x93NUMPY"
 UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
@@ -125,14 +128,15 @@ def _content(path: str | os.PathLike) -> bytes:
 def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     """Decodes PNG, JPEG and BMP to what `ink.digit_image` takes: `float32 [H, W, C]`."""
     try:
-        content, orientation = containers.picture_only(content)
+        content, xmp = containers.picture_only(content)
         with warnings.catch_warnings():
             # Pillow warns of sizes above its own limit and of damage that it reads past.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(path, image.width, image.height)
+                _check_run_lengths(path, image, len(content))
                 image.load()
-                return picture_of(image, orientation)
+                return picture_of(image, containers.orientation(image, xmp))
     except ImageError:
         raise
     except containers.ContainerError as error:
@@ -244,6 +248,15 @@ def _check_size(path: str | os.PathLike, width: int, height: int) -> None:
     """Refuses an image before memory is taken for its pixels."""
     if width * height > MAX_PIXELS:
         raise _too_many_pixels(path, f"{width} x {height}")
+
+
+def _check_run_lengths(path: str | os.PathLike, image: ImageFile.ImageFile, size: int) -> None:
+    """Refuses a run-length coded BMP file that would take minutes; `size` is in bytes."""
+    coded = any(tile[0] == "bmp_rle" for tile in image.tile)
+    if coded and (image.width * image.height > MAX_RLE_PIXELS or size > MAX_RLE_BYTES):
+        found = f"run-length coding of {image.width} x {image.height} pixels in {size} bytes"
+        limit = f"at most {MAX_RLE_PIXELS // 10**6} million pixels and {MAX_RLE_BYTES >> 20} MiB"
+        raise _error(path, found, limit, "save it anew")
 
 
 def _too_many_pixels(path: str | os.PathLike, found: str) -> ImageError:
