@@ -55,9 +55,9 @@ class Calls:
 
 
 class Every(estimator.SessionRunHook):
-    """Shows a hook one of `n` steps, the run's first among them: the calls that end with them.
+    """Calls a hook after every n-th step, counted from the run's first, and not in between.
 
-    To the hook, which is to act whenever it is called, the steps between do not exist.
+    Every such step must be the last of a call. The hook must act whenever it is called.
     """
 
     def __init__(self, n: int, hook: Any, calls: Calls) -> None:

@@ -145,21 +145,6 @@ def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
             yield records
 
 
-def expect_end(path: Path, count: int) -> None:
-    """Reads a file to its end, and checks that it has `count` good records and nothing behind.
-
-    Raises:
-      DatasetError: it has not.
-    """
-    end = 0
-    for records in read(path, count):
-        records.decode(slice(None))
-        end = records.offset + len(records.content)
-    if (size := path.stat().st_size) != end:
-        expected = f"the end of the file, after {count} records"
-        raise Source(path).error(end, expected, f"{size - end} more bytes")
-
-
 def _read(file: BinaryIO, size: int, offset: int, source: Source, expected: str) -> bytes:
     try:
         content = file.read(size)
