@@ -13,7 +13,7 @@ import numpy as np
 
 from cnn_mnist.inference.images import find_images, read_image
 from cnn_mnist.inference.predict import answers, as_table
-from cnn_mnist.utils import console, exits
+from cnn_mnist.utils import console, process
 
 DIGITS = Path(__file__).resolve().parent.parent / "tests" / "digits"
 AT_LEAST = 18
@@ -21,7 +21,7 @@ AT_LEAST = 18
 
 def main() -> int:
     """Runs the command and returns its exit code."""
-    return exits.code_of(_read)
+    return process.code_of(_read)
 
 
 def _read() -> int:

@@ -1,7 +1,7 @@
 """`python -m cnn_mnist`, and the installed command `cnn_mnist`: as `python -m cnn_mnist.main`."""
 
 from cnn_mnist.main import main
-from cnn_mnist.utils.signals import end_program
+from cnn_mnist.utils.process import end_program
 
 
 def run() -> None:

@@ -20,11 +20,11 @@ from cnn_mnist.exports.export import FORMATS
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
 from cnn_mnist.models.tables import TABLES, meanings, require_known
 from cnn_mnist.recipes import CHOICES, CLASSIC, MEANING, RECIPES, Recipe, chosen
-from cnn_mnist.utils import arguments, console, exits, usage
+from cnn_mnist.utils import arguments, console, files, process
 from cnn_mnist.utils.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
+from cnn_mnist.utils.errors import UsageError
 from cnn_mnist.utils.events import quiet_threads
-from cnn_mnist.utils.signals import end_program
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.process import end_program
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the command, with or without the program's name before the flags; None: `sys.argv`,
         without what belongs to a notebook's kernel.
     """
-    return exits.code_of(lambda: _run(argv))
+    return process.code_of(lambda: _run(argv))
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -173,9 +173,9 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
     arguments.parse(arguments.typed(argv), FLAGS)
     mode = MODES[FLAGS.mode]
     helps = cluster is not None and mode.trains and cluster.role in HELPERS
-    usage.check_folder("model_dir", FLAGS.model_dir, writable=mode.writes and not helps)
+    files.check_folder("model_dir", FLAGS.model_dir, writable=mode.writes and not helps)
     if FLAGS.index_log_dir is not None:
-        usage.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
+        files.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
     if not 1 <= FLAGS.cluster_timeout <= LONGEST_TIMEOUT:  # nor NaN
         timeout = FLAGS.cluster_timeout
         raise UsageError(
@@ -191,7 +191,7 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
     if FLAGS.mode == "export" and not FLAGS.export_dir:
         raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
     if FLAGS.mode == "export":
-        usage.check_folder("export_dir", FLAGS.export_dir, writable=True)
+        files.check_folder("export_dir", FLAGS.export_dir, writable=True)
 
 
 def chosen_recipe() -> Recipe:

@@ -14,9 +14,9 @@ To spread shards over several disks, move them, and leave symbolic links in thei
 "file" in `shards.json` to where they are now. A run that was begun before goes on: it knows the
 shards by their content.
 
-A shard is read whole, and the next one while it is trained on, which is then put in order: make as
-many as let four of them fit into memory. Shards of other programs work too, if they are listed in a
-`shards.json` and hold the same features.
+A shard is read whole, and stays in memory while it is trained on: make as many as let three of them
+fit into memory, since a batch may end one and begin the next. Shards of other programs work too, if
+they are listed in a `shards.json` and hold the same features.
 
 Training finds what is missing or of another size before it begins, and damage when it comes upon
 it, by the checksums of the TFRecord format; the sha256 in `shards.json` tells a run which data it
@@ -35,10 +35,10 @@ from rich.progress import track
 from cnn_mnist.data import dataset, shard_list, tfrecord
 from cnn_mnist.data.dataset import DatasetError
 from cnn_mnist.data.shard_list import Shard
-from cnn_mnist.data.sources import Split, shown
-from cnn_mnist.utils import console, exits, files, usage
-from cnn_mnist.utils.signals import end_program
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.data.splits import Split
+from cnn_mnist.utils import console, files, process
+from cnn_mnist.utils.errors import Parser, UsageError, shown
+from cnn_mnist.utils.process import end_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.tame_environment()
         return _write(options) if options.check is None else check(options.check)
 
-    return exits.code_of(command)
+    return process.code_of(command)
 
 
 def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
@@ -96,7 +96,7 @@ def check(folder: str) -> int:
       InputError: there is no such folder, or its `shards.json` cannot be used.
     """
     if not Path(folder or os.devnull).is_dir():
-        raise UsageError(f"--check={usage.shown(folder)}: expected a folder of shards, found none")
+        raise UsageError(f"--check={shown(folder)}: expected a folder of shards, found none")
     shards = shard_list.read_list(Path(folder))
     every = (*shards.train, *shards.test)
     screen = console.stderr_console()
@@ -113,12 +113,12 @@ def check(folder: str) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    usage.check_folder("output_dir", options.output_dir, writable=True)
+    files.check_folder("output_dir", options.output_dir, writable=True)
     files.check_free(options.output_dir, "output_dir")
     data = dataset.load(options.data_dir, validation_size=0)
     train = dataset.in_memory(data.train)
     write(options.output_dir, options.shards, train, data.test)
-    folder = shown(Path(options.output_dir))
+    folder = shown(options.output_dir)
     print(f"wrote {len(train):,} training and {len(data.test):,} test images: {folder}")
     return 0
 
@@ -132,7 +132,7 @@ def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = usage.Parser(
+    parser = Parser(
         prog="python -m cnn_mnist.shards",
         description="Writes a data set as TFRecord shards, or checks such shards.",
         allow_abbrev=False,

@@ -3,7 +3,7 @@
     python -m cnn_mnist.tensorboard --logdir=model_dir
 
 Ctrl-C ends it, with exit code 0: that is how it is meant to end. The other exit codes are those of
-`exits.code_of`.
+`process.code_of`.
 """
 
 import argparse
@@ -16,10 +16,8 @@ from pathlib import Path
 
 from cnn_mnist.utils import console
 from cnn_mnist.utils.curves import EVENT_FILES
-from cnn_mnist.utils.errors import RunError
-from cnn_mnist.utils.exits import code_of
-from cnn_mnist.utils.signals import end_program
-from cnn_mnist.utils.usage import Parser, UsageError, shown
+from cnn_mnist.utils.errors import Parser, RunError, UsageError, shown
+from cnn_mnist.utils.process import code_of, end_program
 
 PORTS = range(2**16)
 

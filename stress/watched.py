@@ -104,7 +104,7 @@ def _watch(plan: Plan) -> None:
 
     from cnn_mnist import estimator
     from cnn_mnist.checkpoints import saver
-    from cnn_mnist.data import input_fns
+    from cnn_mnist.data import splits
 
     log = Log(plan.log)
     saves = Saves(plan, log)
@@ -133,14 +133,14 @@ def _watch(plan: Plan) -> None:
 
     saver_class.save = watched_save
 
-    batch_indices = input_fns.batch_indices
+    batch_indices = splits.batch_indices
 
     def watched_indices(step: int, **rest: Any) -> Any:
         indices = batch_indices(step, **rest)
         log.write(batch=step, images=hashlib.sha256(indices.tobytes()).hexdigest())
         return indices
 
-    input_fns.batch_indices = watched_indices
+    splits.batch_indices = watched_indices
 
     class Steps(estimator.SessionRunHook):
         def begin(self) -> None:

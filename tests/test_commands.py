@@ -63,10 +63,10 @@ def test_eval_of_a_write_protected_folder_prints_its_table(trained, tmp_path, pr
 NOTHING_LEFT = """
 import sys
 from cnn_mnist import main
-from cnn_mnist.utils import signals
+from cnn_mnist.utils import process
 for line in sys.argv[1:]:
     assert main.main(["main", *line.split()]) == 0, line
-signals.leave(0)  # as a command ends: Python's own end would delete some files
+process.leave(0)  # as a command ends: Python's own end would delete some files
 """
 
 

@@ -11,8 +11,7 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import tensorboard
-from cnn_mnist.utils.errors import RunError
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import RunError, UsageError
 from conftest import ROOT, listening
 
 

@@ -21,7 +21,7 @@ from cnn_mnist.checkpoints.saver import READ_ERRORS
 from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import variables_to_restore
 from cnn_mnist.recipes import RECIPES, Recipe
-from cnn_mnist.utils.errors import InputError, reason
+from cnn_mnist.utils.errors import InputError, RunError, reason
 
 BEST = "best"  # the folder of the best checkpoint, below the model_dir
 
@@ -141,7 +141,7 @@ def require_whole(checkpoint: str | Path) -> None:
     values = saver.read(checkpoint)
     named = saver.FILE_NAME.fullmatch(f"{Path(checkpoint).name}{saver.INDEX}")
     if named and "global_step" in values and values["global_step"].tolist() != int(named[1]):
-        raise ValueError(f"it is of step {values['global_step']}")
+        raise RunError(f"it is of step {values['global_step']}")
 
 
 def step_of(checkpoint: str) -> int:

@@ -20,9 +20,8 @@ from cnn_mnist.cluster import notice, peers
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster, announced
 from cnn_mnist.cluster.trainers import Finish, Start, Trainer
-from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.shard_input import naming_shard
-from cnn_mnist.data.sharded import ShardedSplit
+from cnn_mnist.data.dataset import Examples
+from cnn_mnist.data.input_fns import naming_shard
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.training import hooks
 from cnn_mnist.training.config import run_config
@@ -61,7 +60,7 @@ def lead(
     cluster: Cluster,
     target: str,
     record: Record,
-    split: Split | ShardedSplit,
+    split: Examples,
     screen: Console,
     settings: Settings,
 ) -> signal.Signals | None:
@@ -108,7 +107,7 @@ def follow(
     cluster: Cluster,
     target: str,
     record: Record,
-    split: Split | ShardedSplit,
+    split: Examples,
     screen: Console,
     settings: Settings,
 ) -> signal.Signals | None:
@@ -148,7 +147,7 @@ def _watch(cluster: Cluster, settings: Settings, screen: Console) -> peers.Watch
 
 @contextlib.contextmanager
 def _prepared(
-    cluster: Cluster, record: Record, split: Split | ShardedSplit, settings: Settings
+    cluster: Cluster, record: Record, split: Examples, settings: Settings
 ) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
     recipe, config = record.recipe, sessions.for_cluster(cluster.device)

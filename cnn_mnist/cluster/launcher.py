@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import IO
 
-from cnn_mnist.utils import exits, usage
-from cnn_mnist.utils.signals import SIGNALS
+from cnn_mnist.utils.errors import Parser
+from cnn_mnist.utils.process import SIGNALS, code_of
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         configs = tf_configs(addresses, options.workers, options.ps, options.evaluator)
         return Launcher(configs, flags, options.restarts).run()
 
-    return exits.code_of(command)
+    return code_of(command)
 
 
 def tf_configs(addresses: list[str], workers: int, servers: int, evaluator: bool) -> dict[str, str]:
@@ -218,8 +218,8 @@ def _count(least: int) -> Callable[[str], int]:
     return count
 
 
-def _parser() -> usage.Parser:
-    parser = usage.Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m cnn_mnist.cluster",
         description="Trains with a cluster of several processes on this machine. All other flags "
         "are those of `python -m cnn_mnist.main`.",

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnn_mnist.cluster.tf_config import Cluster, host_and_port
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import UsageError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -15,7 +15,7 @@ from types import FrameType
 
 from cnn_mnist.cluster.tf_config import Cluster, host_and_port
 from cnn_mnist.utils.errors import RunError
-from cnn_mnist.utils.signals import SIGNALS, leave
+from cnn_mnist.utils.process import SIGNALS, leave
 
 LOOK_EVERY = 0.5  # seconds
 CONNECT_WITHIN = 2.0  # seconds

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_mnist.utils.usage import UsageError, shown
+from cnn_mnist.utils.errors import UsageError, shown
 
 VARIABLE = "TF_CONFIG"
 JOBS = ("chief", "worker", "ps", "evaluator")

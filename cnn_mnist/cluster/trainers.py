@@ -16,9 +16,7 @@ from cnn_mnist.cluster import notice
 from cnn_mnist.cluster.asynchronous import Asynchronous
 from cnn_mnist.cluster.synchronous import Synchronous
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.data.dataset import DatasetError, Split
-from cnn_mnist.data.input_fns import indices_fn, rows_fn
-from cnn_mnist.data.sharded import ShardedSplit
+from cnn_mnist.data.dataset import DatasetError, Examples
 from cnn_mnist.models import parts
 from cnn_mnist.models.model_fn import spec
 from cnn_mnist.recipes import Recipe
@@ -42,7 +40,7 @@ class Trainer:
         cluster: Cluster,
         strategy: str,
         recipe: Recipe,
-        split: Split | ShardedSplit,
+        split: Examples,
         model_dir: str,
         index_log: IO[str] | None = None,
     ) -> None:
@@ -77,19 +75,18 @@ class Trainer:
             self.steps = Asynchronous(recipe.batch_size, recipe.steps, device)
         part = self.steps.part
         parts.set_part(part)
-        rows_of = rows_fn(self._split, recipe.batch_size, recipe.seed)
-        indices_of = indices_fn(self._split, recipe.batch_size, recipe.seed)
+        batches = self._split.batches(recipe.batch_size, recipe.seed)
 
         def rows(step: Any) -> tuple[Any, Any]:
             if self._index_log:
-                indices = indices_of(int(step), part.first, part.size)
+                indices = batches.indices(int(step), part.first, part.size)
                 print(
                     json.dumps({"step": int(step), "images": indices.tolist()}),
                     file=self._index_log,
                     flush=True,
                 )
             try:
-                return rows_of(int(step), part.first, part.size)
+                return batches.rows(int(step), part.first, part.size)
             except DatasetError:  # raised here, it would reach the others' screens as a traceback
                 return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
 

@@ -8,7 +8,6 @@ Of a set in TFRecord shards (`shards.py`), only the validation and test images b
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +23,17 @@ from cnn_mnist.data.sources import (
     READING_ORDER,
     Array,
     DatasetError,
-    Split,
     item_shape_of,
-    reason,
-    shown,
 )
+from cnn_mnist.data.splits import Examples, Split
+from cnn_mnist.utils.errors import reason, shown
 
 __all__ = [
     "IMAGE_SHAPE",
     "NUM_CLASSES",
     "Dataset",
     "DatasetError",
+    "Examples",
     "Split",
     "digest",
     "in_memory",
@@ -62,7 +61,7 @@ _SHA256 = {  # of the uncompressed embedded files
 class Dataset:
     """The three splits; train and validation are views of the same training images."""
 
-    train: Split | ShardedSplit
+    train: Examples
     validation: Split
     test: Split
 
@@ -114,28 +113,21 @@ def digest(data: Dataset) -> str:
     Of shards, whose images are not all read, that of their sha256 in `shards.json`; where they lie
     does not matter.
     """
-    if isinstance(data.train, ShardedSplit):
-        return data.train.digest()
-    content = hashlib.sha256()
-    for split in (data.train, data.validation):
-        content.update(f"{len(split)}:".encode())
-        for values in (split.images, split.labels.astype("<i4")):
-            content.update(np.ascontiguousarray(values).data)
-    return content.hexdigest()
+    return data.train.digest(data.validation)
 
 
-def in_memory(split: Split | ShardedSplit) -> Split:
+def in_memory(split: Examples) -> Split:
     """The split itself, for what needs its arrays.
 
     Raises:
       DatasetError: it is in shards.
     """
-    if isinstance(split, ShardedSplit):
-        raise DatasetError(
-            "--data_dir: expected training images in IDX files or mnist.npz, found shards; "
-            "give the folder that they were written from"
-        )
-    return split
+    if isinstance(split, Split):
+        return split
+    raise DatasetError(
+        "--data_dir: expected training images in IDX files or mnist.npz, found shards; "
+        "give the folder that they were written from"
+    )
 
 
 def _end_of_training(count: int, source: str, validation_size: int, train_size: int) -> int:

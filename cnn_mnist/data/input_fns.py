@@ -1,31 +1,40 @@
-"""Input functions: arrays in memory -> batches of `({"x": images}, labels)`.
+"""Input functions: images -> batches of `({"x": images}, labels)`.
 
-Training images in shards, which are not in memory, come by the same functions (`shard_input.py`).
-
-The images stay in NumPy arrays and reach TensorFlow batch by batch, as `uint8`: a constant in the
-graph would be written into every `graph.pbtxt` and `.meta` file.
+Wherever the images are, they reach TensorFlow batch by batch, as `uint8`: a constant in the graph
+would be written into every `graph.pbtxt` and `.meta` file. Images in shards are read when their
+batch is; see `sharded.py` for how much of them is in memory.
 
 Shapes are written with these axes: n steps of a call, B batch, N images of a split.
 """
 
-import functools
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from cnn_mnist.data import shard_input
 from cnn_mnist.data.calls import Calls
-from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.sharded import Order, Rows, ShardedSplit
+from cnn_mnist.data.sources import DatasetError
+from cnn_mnist.data.splits import Batches, Examples, Split
+from cnn_mnist.utils.errors import RunError
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
 # Batches are picked out by Python several at a time, of so many images in all: called for every
 # step, it takes time from the step that runs.
 IMAGES_AT_ONCE = 1024
+
+
+Arrays = tuple[np.ndarray, np.ndarray]  # images and labels
+# In place of images of a damaged shard: TensorFlow refuses the shape, in one line. An error that is
+# raised here would come out as a traceback.
+UNREADABLE = np.empty([1, 1, 0, 0], np.uint8), np.empty([1, 1], np.int32)
+
+
+class ShardError(RunError):
+    """A shard that was lost or damaged while it was trained on."""
 
 
 def _input_fn(batches: Callable[[], Any]) -> Callable[[], Any]:
@@ -46,7 +55,7 @@ def _input_fn(batches: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def train_input_fn(
-    split: Split | ShardedSplit,
+    split: Examples,
     batch_size: int,
     seed: int,
     replicas: int = 1,
@@ -71,99 +80,45 @@ def train_input_fn(
     """
     if batch_size % replicas:
         raise ValueError(f"a batch of {batch_size} images cannot be parted among {replicas}")
-    if isinstance(split, ShardedSplit):
-        batches = functools.partial(shard_input.batches, split, batch_size, seed)
-        return _from_shards(batches, batch_size // replicas if replicas > 1 else 0, first_step)
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
-    def batches_from_step(step: Any) -> tuple[Any, Any]:
-        steps = range(int(step), int(step) + together)
-        chosen = np.stack(
-            [batch_indices(s, size=len(split), batch_size=batch_size, seed=seed) for s in steps]
-        ).reshape(together * replicas, -1)  # [together, B]
-        return split.images[chosen], split.labels[chosen]
+    def groups(first: Any) -> Iterator[Arrays]:
+        batches = split.batches(batch_size, seed)
+        for start in itertools.count(int(first), together):
+            group = _read(batches, range(start, start + together))
+            if group:
+                images, labels = _stacked(group)
+                parts = (len(group) * replicas, batch_size // replicas)
+                yield images.reshape(*parts, 28, 28), labels.reshape(parts)
+            if len(group) < together:
+                yield UNREADABLE
 
     @_input_fn
     def input_fn() -> Any:
-        steps = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
-        return _loaded(steps, batches_from_step, axes=2).unbatch()
+        return _generated(groups, 2, _first_step(first_step)).unbatch()
 
     return input_fn
 
 
-def calls_input_fn(
-    split: Split | ShardedSplit, batch_size: int, seed: int, calls: Calls
-) -> Callable[[], Any]:
+def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) -> Callable[[], Any]:
     """The batches of `train_input_fn`, handed over together for all steps of a call.
 
     Returns:
       An `input_fn` for `Estimator.train`; images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
     """
-    if isinstance(split, ShardedSplit):
-        return _from_shards(
-            functools.partial(shard_input.calls_batches, split, batch_size, seed, calls)
-        )
 
-    def batches_of_calls(first: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    def groups(first: Any) -> Iterator[Arrays]:
+        batches = split.batches(batch_size, seed)
         steps = itertools.chain([int(first)], calls.ends(int(first)))
         for start, end in itertools.pairwise(steps):
-            chosen = np.stack(
-                [
-                    batch_indices(step, size=len(split), batch_size=batch_size, seed=seed)
-                    for step in range(start, end)
-                ]
-            )
-            yield {"x": split.images[chosen]}, split.labels[chosen]
+            group = _read(batches, range(start, end))
+            yield _stacked(group) if len(group) == end - start else UNREADABLE
 
     @_input_fn
     def input_fn() -> Any:
-        images = tf.TensorSpec([None, None, 28, 28], tf.uint8)
-        labels = tf.TensorSpec([None, None], tf.int32)
-        return tf.data.Dataset.from_generator(
-            batches_of_calls, args=(_first_step(),), output_signature=({"x": images}, labels)
-        )
+        return _generated(groups, 2, _first_step())
 
     return input_fn
-
-
-def rows_fn(
-    split: Split | ShardedSplit, batch_size: int, seed: int
-) -> Callable[[int, int, int], tuple[np.ndarray, np.ndarray]]:
-    """Parts of the batches of `train_input_fn`, for steps that are not known beforehand.
-
-    Returns:
-      A function of a step, the first row and the number of rows b, which gives these rows of the
-      step's batch: `uint8 [b, 28, 28]` and `int32 [b]`.
-    """
-    if isinstance(split, ShardedSplit):
-        return Rows(split, batch_size, seed)
-
-    indices = indices_fn(split, batch_size, seed)
-
-    def rows(step: int, first: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = indices(step, first, size)
-        return split.images[chosen], split.labels[chosen]
-
-    return rows
-
-
-def indices_fn(
-    split: Split | ShardedSplit, batch_size: int, seed: int
-) -> Callable[[int, int, int], np.ndarray]:
-    """The numbers, from 0 on, of the images that `rows_fn` gives: each comes once per epoch.
-
-    Returns:
-      A function of a step, the first row and the number of rows b, which gives `int64 [b]`.
-    """
-    if isinstance(split, ShardedSplit):
-        return Order(split, batch_size, seed).indices
-    size_of_all = len(split)
-
-    def indices(step: int, first: int, size: int) -> np.ndarray:
-        every = batch_indices(step, size=size_of_all, batch_size=batch_size, seed=seed)
-        return every[first : first + size]
-
-    return indices
 
 
 def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:
@@ -191,16 +146,12 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
       An `input_fn` for `Estimator.evaluate` and `Estimator.predict`.
     """
 
-    def batch(index: Any) -> tuple[Any, Any]:
-        chosen = slice(int(index) * batch_size, (int(index) + 1) * batch_size)
-        return split.images[chosen], split.labels[chosen]
+    def batches() -> Iterator[Arrays]:
+        for first in range(0, len(split), batch_size):
+            chosen = slice(first, first + batch_size)
+            yield split.images[chosen], split.labels[chosen]
 
-    @_input_fn
-    def input_fn() -> Any:
-        indices = tf.data.Dataset.range(eval_steps(split, batch_size))
-        return _loaded(indices, batch, axes=1)
-
-    return input_fn
+    return _input_fn(lambda: _generated(batches, 1))
 
 
 def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
@@ -208,44 +159,19 @@ def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
     return -(-len(split) // batch_size)
 
 
-def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
-    """Which images make up the batch of a step.
+@contextlib.contextmanager
+def naming_shard(split: Examples) -> Iterator[None]:
+    """Turns TensorFlow's error on images that could not be read into one that names their shard.
 
-    The steps read one endless row of numbers, epoch after epoch, each a permutation of its own of
-    all images: every image comes once per epoch, and a batch may end one epoch and begin the next.
-
-    Returns:
-      `int64 [batch_size]`, each at least 0 and below `size`.
+    Raises:
+      ShardError: a shard is damaged or missing.
     """
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs, places = positions // size, positions % size
-    return np.concatenate(
-        [_permutation(size, seed, epoch)[places[epochs == epoch]] for epoch in np.unique(epochs)]
-    )
-
-
-@functools.lru_cache(maxsize=2)
-def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
-    # The streams of NumPy's legacy generator are frozen for good (NEP 19).
-    return np.random.RandomState([seed, epoch]).permutation(size)
-
-
-def _from_shards(
-    batches: Callable[[Any], Any], part_size: int = 0, first_step: int | None = None
-) -> Callable[[], Any]:
-    """The input function of the batches that `batches` gives for the first step.
-
-    They come in parts of `part_size` rows, one after the other, if that is not 0.
-    """
-
-    @_input_fn
-    def input_fn() -> Any:
-        chosen = batches(_first_step(first_step))
-        if part_size:
-            chosen = chosen.unbatch().batch(part_size, drop_remainder=True)
-        return chosen
-
-    return input_fn
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if fault := split.fault():
+            raise ShardError(f"{fault}; the same command then goes on") from error
+        raise
 
 
 def _first_step(given: int | None = None) -> Any:
@@ -258,14 +184,26 @@ def _first_step(given: int | None = None) -> Any:
     return tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
 
 
-def _loaded(indices: Any, load: Callable[[Any], tuple[Any, Any]], axes: int) -> Any:
-    """What `load` gives for each index, with `axes` axes before those of an image or label."""
+def _read(batches: Batches, steps: Iterable[int]) -> list[Arrays]:
+    """The batches of some steps, up to the first that cannot be read."""
+    group = []
+    with contextlib.suppress(DatasetError):
+        for step in steps:
+            group.append(batches.rows(step))
+    return group
 
-    def one(index: Any) -> tuple[dict[str, Any], Any]:
-        images, labels = tf.numpy_function(load, [index], (tf.uint8, tf.int32))
-        return (
-            {"x": tf.ensure_shape(images, [None] * axes + [28, 28])},
-            tf.ensure_shape(labels, [None] * axes),
-        )
 
-    return indices.map(one)
+def _stacked(group: list[Arrays]) -> Arrays:
+    """Batches of B images each as one array: `uint8 [n, B, 28, 28]` and `int32 [n, B]`."""
+    images, labels = (np.stack(arrays) for arrays in zip(*group, strict=True))
+    return images, labels
+
+
+def _generated(generator: Callable[..., Iterator[Arrays]], axes: int, *args: Any) -> Any:
+    """The data set of what a generator yields, with `axes` axes before those of an image."""
+
+    def one(images: Any, labels: Any) -> tuple[dict[str, Any], Any]:
+        return {"x": tf.ensure_shape(images, [None] * axes + [28, 28])}, labels
+
+    spec = (tf.TensorSpec([None] * (axes + 2), tf.uint8), tf.TensorSpec([None] * axes, tf.int32))
+    return tf.data.Dataset.from_generator(generator, args=args, output_signature=spec).map(one)

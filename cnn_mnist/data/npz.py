@@ -19,8 +19,8 @@ from cnn_mnist.data.sources import (
     extend,
     first_bytes,
     item_shape_of,
-    reason,
 )
+from cnn_mnist.utils.errors import reason
 
 MAX_LIST = 1 << 20  # bytes of the list of members; four take 250
 SAVE = "save it anew with numpy.savez"

@@ -13,7 +13,6 @@ ones, and so on; a shard that has no more is passed over.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -30,14 +29,13 @@ from cnn_mnist.data import tfrecord
 from cnn_mnist.data.sources import (
     IMAGE_SHAPE,
     MAX_EXAMPLES,
-    PIECE,
     READ_ERRORS,
     DatasetError,
-    Split,
+    Source,
     first_bytes,
-    reason,
-    shown,
 )
+from cnn_mnist.data.splits import Split
+from cnn_mnist.utils.errors import reason, shown
 
 FILE = "shards.json"
 MAX_SHARDS = 99_999  # of a list: what five digits of a file's name can tell apart
@@ -206,20 +204,17 @@ def check(shard: Shard) -> None:
       DatasetError: something is wrong; the message names the file.
     """
     check_size(shard)
-    tfrecord.expect_end(shard.path, shard.records)
-    digest = hashlib.sha256()
-    try:
-        with shard.path.open("rb") as file:
-            for piece in iter(functools.partial(file.read, PIECE), b""):
-                digest.update(piece)
-    except OSError as error:
-        raise DatasetError(
-            f"{shown(shard.path)}: expected a readable file, found {reason(error)}; "
-            "replace it by a good copy"
-        ) from None
+    source, digest, end = Source(shard.path), hashlib.sha256(), 0
+    for records in tfrecord.read(shard.path, shard.records):
+        records.decode(slice(None))
+        digest.update(records.content.data)
+        end += len(records.content)
+    if end != shard.size:
+        expected = f"the end of the file, after {shard.records} records"
+        raise source.error(end, expected, f"{shard.size - end} more bytes")
     if digest.hexdigest() != shard.sha256:
         raise DatasetError(
-            f"{shown(shard.path)}: expected content with sha256 {shard.sha256}, "
+            f"{source}: expected content with sha256 {shard.sha256}, "
             f"found {digest.hexdigest()}; replace it by a good copy"
         )
 

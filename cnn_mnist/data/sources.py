@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.errors import InputError, reason, shown
 
 IMAGE_SHAPE = (28, 28)
 NUM_CLASSES = 10
@@ -31,22 +31,6 @@ READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, 
 
 class DatasetError(InputError):
     """One line: the file, the byte offset, what was expected, what was found, what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Examples in a fixed order; both arrays are read-only."""
-
-    images: np.ndarray  # uint8 [N, 28, 28]
-    labels: np.ndarray  # int32 [N], 0 to 9
-
-    def __len__(self) -> int:
-        """Number of examples."""
-        return len(self.labels)
-
-    def pieces(self) -> Iterator[Split]:
-        """All examples, as many at a time as memory is meant to hold: here at once."""
-        yield self
 
 
 @dataclass(frozen=True)
@@ -92,20 +76,9 @@ class Array:
     values_offset: int
 
 
-def shown(path: Path) -> str:
-    """The path as it is, or quoted where it would break the line."""
-    return str(path) if str(path).isprintable() else repr(str(path))
-
-
 def item_shape_of(key: str) -> tuple[int, ...]:
     """The shape of one image or one label: `x_train` -> (28, 28), `y_train` -> ()."""
     return IMAGE_SHAPE if key.startswith("x_") else ()
-
-
-def reason(error: Exception) -> str:
-    """What was wrong, to follow the word "found"."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{type(error).__name__} ({text})"
 
 
 def first_bytes(path: Path) -> bytes:

@@ -16,16 +16,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cnn_mnist.inference import containers, ink
-from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".npy")
 KINDS = "a PNG, JPEG, BMP or .npy image"
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000  # decoded, 4 bytes each; below Pillow's own limit, which only warns
+# Pillow's reader of run-length coded BMP files is written in Python: 0.1 us a pixel, 0.2 us a byte.
+MAX_RLE_PIXELS = 16_000_000
+MAX_RLE_BYTES = 8 << 20
 WORKING_SIDE = 512  # pixels; larger pictures are first made smaller
 NPY_MAGIC = b"\x93NUMPY"
 UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
@@ -75,7 +78,7 @@ def _matches(pattern: str) -> list[Path]:
             files = [Path(name) for name in names if Path(name).is_file()]
             found, expected = "nothing of this name", "a file, a folder or a glob that matches"
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise _error(pattern, _reason(error), "a path that can be read") from error
+        raise _error(pattern, reason(error), "a path that can be read") from error
     if not files:
         raise _error(pattern, found, expected, "check the path")
     return sorted(files)
@@ -114,7 +117,7 @@ def _content(path: str | os.PathLike) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise _error(path, _reason(error), "a readable file") from error
+        raise _error(path, reason(error), "a readable file") from error
     if len(content) > MAX_BYTES:
         raise _error(
             path, f"more than {MAX_BYTES >> 20} MiB", f"at most {MAX_BYTES >> 20} MiB", "scale it"
@@ -125,14 +128,15 @@ def _content(path: str | os.PathLike) -> bytes:
 def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     """Decodes PNG, JPEG and BMP to what `ink.digit_image` takes: `float32 [H, W, C]`."""
     try:
-        content, orientation = containers.picture_only(content)
+        content, xmp = containers.picture_only(content)
         with warnings.catch_warnings():
             # Pillow warns of sizes above its own limit and of damage that it reads past.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(path, image.width, image.height)
+                _check_run_lengths(path, image, len(content))
                 image.load()
-                return picture_of(image, orientation)
+                return picture_of(image, containers.orientation(image, xmp))
     except ImageError:
         raise
     except containers.ContainerError as error:
@@ -146,7 +150,7 @@ def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
         raise _error(path, "too little memory for it", "a smaller picture", "scale it") from None
     # On damaged files Pillow lets nearly anything through: OSError, SyntaxError, struct.error, ...
     except Exception as error:
-        raise _error(path, f"a damaged file, {_reason(error)}", KINDS) from error
+        raise _error(path, f"a damaged file, {reason(error)}", KINDS) from error
 
 
 def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:
@@ -211,7 +215,7 @@ def _npy_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     except (MemoryError, RecursionError):  # by which Python refuses deeply nested text
         raise _error(path, "a damaged .npy header, nested too deeply", expected, remedy) from None
     except Exception as error:  # NumPy evaluates the text as a literal: nearly anything can come
-        raise _error(path, f"a damaged .npy header, {_reason(error)}", expected, remedy) from error
+        raise _error(path, f"a damaged .npy header, {reason(error)}", expected, remedy) from error
     if dtype != np.uint8 and dtype.kind != "f":
         raise _error(path, f"an array of {dtype}", expected, remedy)
     if len(shape) == 3 and shape[1:] == ink.IMAGE_SHAPE:
@@ -240,16 +244,19 @@ def _image_of(path: str | os.PathLike, values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(values))
 
 
-def shown(path: str | os.PathLike) -> str:
-    """The path as it is, or quoted where it is empty or would break the line."""
-    name = str(path)
-    return name if name and name.isprintable() else repr(name)
-
-
 def _check_size(path: str | os.PathLike, width: int, height: int) -> None:
     """Refuses an image before memory is taken for its pixels."""
     if width * height > MAX_PIXELS:
         raise _too_many_pixels(path, f"{width} x {height}")
+
+
+def _check_run_lengths(path: str | os.PathLike, image: ImageFile.ImageFile, size: int) -> None:
+    """Refuses a run-length coded BMP file that would take minutes; `size` is in bytes."""
+    coded = any(tile[0] == "bmp_rle" for tile in image.tile)
+    if coded and (image.width * image.height > MAX_RLE_PIXELS or size > MAX_RLE_BYTES):
+        found = f"run-length coding of {image.width} x {image.height} pixels in {size} bytes"
+        limit = f"at most {MAX_RLE_PIXELS // 10**6} million pixels and {MAX_RLE_BYTES >> 20} MiB"
+        raise _error(path, found, limit, "save it anew")
 
 
 def _too_many_pixels(path: str | os.PathLike, found: str) -> ImageError:
@@ -262,8 +269,3 @@ def _error(
 ) -> ImageError:
     message = f"{shown(path)}: found {found:.200}, expected {expected}; {remedy}"
     return ImageError(" ".join(message.split()))
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{type(error).__name__} ({text})"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.inference.images import find_images, read_image, shown
+from cnn_mnist.inference.images import find_images, read_image
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console
-from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.errors import InputError, shown
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints.saver import non_finite
 from cnn_mnist.models import parts
 from cnn_mnist.utils.console import shows_bars
-from cnn_mnist.utils.signals import SIGNALS, Ending
+from cnn_mnist.utils.process import SIGNALS, Ending
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
 WATCHED = "watched"  # what `FiniteGuard` looks at, where the graph takes several steps a call

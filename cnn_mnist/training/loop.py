@@ -178,9 +178,9 @@ def _forget_the_body(graph: Any) -> None:
 
 
 class Every(estimator.SessionRunHook):
-    """Calls a hook once in `n` steps, the run's first among them: after the calls that end there.
+    """Calls a hook after every n-th step, counted from the run's first, and not in between.
 
-    The hook acts whenever it is called.
+    Every such step must be the last of a call. The hook must act whenever it is called.
     """
 
     def __init__(self, n: int, hook: Any, calls: Calls) -> None:

@@ -19,7 +19,7 @@ from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe, chosen
-from cnn_mnist.utils import console, curves, events, usage
+from cnn_mnist.utils import console, curves, events, files
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def train(
     """
     # What is trained, and on what.
     model_dir = str(model_dir)
-    usage.check_folder("model_dir", model_dir, writable=True)
+    files.check_folder("model_dir", model_dir, writable=True)
     recipe = record.resolved(chosen(recipe, **fields), model_dir)
     require_known(recipe)
     if data is None:
@@ -96,7 +96,7 @@ def train(
         if tell_start(first_step, recipe, len(data.train), progress):
             return result(model_dir)
         from cnn_mnist import estimator
-        from cnn_mnist.data.shard_input import naming_shard
+        from cnn_mnist.data.input_fns import naming_shard
         from cnn_mnist.training import config, devices, loop, saving, validation
         from cnn_mnist.training import hooks as ours
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from absl import flags
 
-from cnn_mnist.utils import usage
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import UsageError, one_line, shown
 
 HELP = ("-h", "--help", "-help", "-?", "--helpshort", "--helpfull")
 # Programs that run a notebook or a prompt. Their arguments are not ours.
@@ -187,9 +186,9 @@ def parse(arguments: Sequence[str], values: flags.FlagValues) -> None:
         raise UsageError(f"--flagfile: expected a text file, found {error}") from None
     except flags.CantOpenFlagFileError as error:
         reason = re.sub(r"^.*flagfile: (\[Errno \d+\] )?", "", str(error))
-        raise UsageError(usage.one_line(f"--flagfile: cannot be read: {reason}")) from None
+        raise UsageError(one_line(f"--flagfile: cannot be read: {reason}")) from None
     except (flags.Error, ValueError) as error:  # ValueError: of --noflag=value
-        raise UsageError(usage.one_line(_in_our_words(str(error)))) from None
+        raise UsageError(one_line(_in_our_words(str(error)))) from None
     if positional:
         raise UsageError(_not_a_flag(positional[0], values))
 
@@ -257,21 +256,21 @@ def _check_no_flag_is_a_value(words: Sequence[str], values: flags.FlagValues) ->
     for word, following in itertools.pairwise(words):
         name = following.removeprefix("--").partition("=")[0]
         if word in takes_value and following.startswith("--") and name in values:
-            raise UsageError(f"{word}: expected a value, found the flag {usage.shown(following)}")
+            raise UsageError(f"{word}: expected a value, found the flag {shown(following)}")
 
 
 def _not_a_flag(word: str, values: flags.FlagValues) -> str:
     """What is said of an argument that is no flag."""
-    shown, bare = usage.shown(word), word.lstrip("-" + DASHES)
+    typed, bare = shown(word), word.lstrip("-" + DASHES)
     if word.startswith(tuple(DASHES)):
         kind = unicodedata.name(word[0]).lower()
-        return f"{shown}: starts with the character {kind}; expected two hyphens, --{bare}"
+        return f"{typed}: starts with the character {kind}; expected two hyphens, --{bare}"
     if word.startswith("-") and bare and not bare.startswith("="):
-        return f"{shown}: stands after --, which ends the flags; leave the -- out"
+        return f"{typed}: stands after --, which ends the flags; leave the -- out"
     meant = [
         f"--{name}={word}" for name in values if word in getattr(values[name].parser, "names", ())
     ]
     if word.partition("=")[0] in values:
         meant = [f"--{word}"]
-    hint = f". Did you mean: {', '.join(map(usage.shown, meant))} ?" if meant else ""
-    return f"{shown}: unknown argument; every flag starts with --{hint}"
+    hint = f". Did you mean: {', '.join(map(shown, meant))} ?" if meant else ""
+    return f"{typed}: unknown argument; every flag starts with --{hint}"

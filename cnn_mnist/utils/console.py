@@ -18,8 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cnn_mnist.utils import stderr
-from cnn_mnist.utils.signals import interactive
+from cnn_mnist.utils.process import interactive
 
 # Written to stderr by TensorFlow 2.15 to 2.21 on every start, whatever TF_CPP_MIN_LOG_LEVEL says,
 # on a machine where nothing is wrong.
@@ -205,5 +204,19 @@ def without(noise: Iterable[str]) -> Iterator[None]:
     # A session of its own: Ctrl-C is for this process, which then closes the pipe.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as grep:
         assert grep.stdin is not None
-        with stderr.redirected(grep.stdin.fileno()):
+        with redirected(grep.stdin.fileno()):
             yield
+
+
+@contextlib.contextmanager
+def redirected(descriptor: int) -> Iterator[None]:
+    """While entered, what is written to stderr, from C++ too, goes to another open file."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    os.dup2(descriptor, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(screen, 2)
+        os.close(screen)

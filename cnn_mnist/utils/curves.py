@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 EVENT_FILES = "events.out.tfevents.*"
-VALIDATION = "eval_validation"  # where `training.train` has the Estimator score the validation
+VALIDATION = "eval_validation"  # where `ValidationHook` of the training writes its scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_curves(model_dir: str | os.PathLike) -> Curves:
     return Curves(
         train_loss=_curve(train, ["loss"]),
         train_accuracy=_curve(train, ["accuracy"]),
-        # The Estimator's own "loss" is a mean over batches, not over images.
+        # Beside "average_loss", as older folders have it, "loss" is a mean over batches.
         validation_loss=_curve(validation, ["average_loss", "loss"]),
         validation_accuracy=_curve(validation, ["accuracy"]),
     )

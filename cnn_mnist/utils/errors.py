@@ -1,6 +1,8 @@
-"""The roots of all errors that `main` tells in one line."""
+"""The errors that a command tells in one line, and how they say what was found."""
 
+import argparse
 import re
+from typing import NoReturn
 
 
 class InputError(ValueError):
@@ -10,6 +12,10 @@ class InputError(ValueError):
     """
 
 
+class UsageError(InputError):
+    """A command that cannot be run as it was typed."""
+
+
 class RunError(RuntimeError):
     """A run that cannot go on, though its input was good: exit code 1.
 
@@ -17,9 +23,40 @@ class RunError(RuntimeError):
     """
 
 
+class Parser(argparse.ArgumentParser):
+    """Of the flags of the small commands; raises UsageError for what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Receives what `argparse` found."""
+        message = message.removeprefix("argument ")
+        raise UsageError(one_line(f"{message}; see --help"))
+
+
+def shown(name: object) -> str:
+    """A path or an argument as it is, or quoted where it is empty or would break the line."""
+    text = str(name)
+    return text if text and text.isprintable() else repr(text)
+
+
+def one_line(message: str) -> str:
+    """A message without line breaks and other characters that a terminal would obey."""
+    words = " ".join(message.split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+
+
 def reason(error: Exception, longest: int = 200) -> str:
-    """What an error says, in one line. Of TensorFlow's, what happened and not where in a graph."""
-    text = str(getattr(error, "message", None) or error)
-    text = re.split(r"\nNode: '[^\n]*'\n", text)[-1]  # before it: where the graph was built
-    text = re.split(r"\n\s*\[\[", text)[0]  # after it: which op it was
-    return " ".join(text.split())[:longest]
+    """What an error says, in one line.
+
+    Of TensorFlow's, what happened and not where in a graph. Of others the type is told, too: the
+    text of a `KeyError`, for one, is nothing but the key.
+    """
+    name = type(error).__name__
+    if isinstance(error, InputError | RunError):
+        text = str(error)
+    elif message := getattr(error, "message", ""):  # as TensorFlow's have
+        text = re.split(r"\nNode: '[^\n]*'\n", str(message))[-1]  # before: where it was built
+        text = re.split(r"\n\s*\[\[", text)[0]  # after it: which op it was
+    else:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        text = f"{name} ({said})" if said else name
+    return " ".join(text.split())[:longest] or name

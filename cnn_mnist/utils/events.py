@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.utils import stderr
+from cnn_mnist.utils.console import redirected
 from cnn_mnist.utils.errors import RunError, reason
 from cnn_mnist.utils.files import naming, write_files
 
@@ -49,7 +49,7 @@ def quiet_threads() -> Iterator[None]:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
-    with Path(os.devnull).open("w") as nowhere, stderr.redirected(nowhere.fileno()):
+    with Path(os.devnull).open("w") as nowhere, redirected(nowhere.fileno()):
         yield
 
 
@@ -133,13 +133,13 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
         writer.flush()
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
         _require_whole(folder, step)
-    except (LookupError, OSError, tf.errors.OpError) as error:
+    except (RunError, OSError, tf.errors.OpError) as error:
         _require_not_full(folder, error)
         log.warning(
             "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
             "come go into a new file",
             folder,
-            reason(error) or type(error).__name__,
+            reason(error),
         )
         with contextlib.suppress(OSError):  # a place that can no longer be written to
             folder.mkdir(parents=True, exist_ok=True)
@@ -153,16 +153,16 @@ def _require_whole(folder: Path, step: int | None) -> None:
     """Checks that the newest event file can be read to its end, and tells of a step.
 
     Raises:
-      LookupError, OSError, OpError: it does not, or there is none.
+      RunError, OSError, OpError: it does not, or there is none.
     """
     import tensorflow as tf
 
     paths = sorted(folder.glob(FILES), key=lambda path: path.stat().st_mtime_ns)
     if not paths:
-        raise LookupError("there is none")
+        raise RunError("there is none")
     steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(paths[-1]))}
     if step is not None and step not in steps:
-        raise LookupError(f"{paths[-1].name} has nothing of step {step:,}")
+        raise RunError(f"{paths[-1].name} has nothing of step {step:,}")
 
 
 def _require_not_full(folder: Path, error: Exception) -> None:

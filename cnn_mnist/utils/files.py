@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Folders that can be used, and files that appear whole or not at all."""
 
 import contextlib
 import os
@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.errors import InputError, UsageError, shown
+
+LONGEST_NAME = 255  # bytes of a file's name, on Linux and macOS
 
 
 def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> list[Path]:
@@ -100,3 +102,50 @@ def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
             built = Path(parts, "whole")
             yield built
             built.replace(target)
+
+
+def check_folder(flag: str, name: str, *, writable: bool) -> None:
+    """Checks that a folder is there or can be made. Nothing is made.
+
+    Args:
+      flag: the name of the flag, without dashes.
+      name: the folder.
+      writable: whether files are to be written there.
+
+    Raises:
+      UsageError: the message starts with the flag.
+    """
+    start = f"--{flag}={shown(name) if name else ''}"
+    if not name:
+        raise UsageError(f"{start}: is not a folder and cannot become one; give it a name")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{start}: expected a name in UTF-8, which TensorFlow needs") from None
+    path = Path(name)
+    longest = max((len(part.encode()) for part in path.parts), default=0)
+    if longest > LONGEST_NAME:
+        raise UsageError(
+            f"{start:.200}: expected names of at most {LONGEST_NAME} bytes, found {longest}"
+        )
+    try:
+        existing = next(place for place in (path, *path.parents) if _is_there(place))
+    except OSError as error:
+        raise UsageError(f"{start:.200}: cannot be looked at ({error.strerror})") from None
+    if not existing.is_dir():
+        raise UsageError(
+            f"{start}: is not a folder and cannot become one; {existing} is in its way"
+        )
+    if writable and not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{start}: expected a place to write to, but {existing} is write-protected"
+        )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is anything of this name, be it a link to nowhere."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

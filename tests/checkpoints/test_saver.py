@@ -181,7 +181,10 @@ def test_the_error_of_a_full_disk_tells_the_bytes_that_are_needed():
     with session_at(3) as (session, _):
         error = saver._save_error(saver.Path("nowhere/model.ckpt-3"), OSError("no"), session, False)
     # Two float32 and one int64.
-    assert "nowhere/model.ckpt-3: cannot be saved: no; it takes 16 bytes, 0 are free" in str(error)
+    assert (
+        "nowhere/model.ckpt-3: cannot be saved: OSError (no); it takes 16 bytes, 0 are free"
+        in str(error)
+    )
 
 
 def test_empty_folders_in_the_way_are_taken_away(tmp_path):

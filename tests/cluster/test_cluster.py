@@ -9,7 +9,7 @@ import pytest
 from clusters import BATCH, IMAGES, SEED, STEPS, flags, launch, start, train
 
 from cnn_mnist.checkpoints import saver
-from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.utils import curves
 
 

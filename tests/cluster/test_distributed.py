@@ -16,7 +16,7 @@ from cnn_mnist.cluster import distributed, notice, peers
 from cnn_mnist.cluster.distributed import Settings
 from cnn_mnist.cluster.launcher import free_addresses
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import train
 from conftest import listening

@@ -9,7 +9,7 @@ from hosts import NOBODYS, has_ipv6, own_address
 
 from cnn_mnist.cluster import listening
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import UsageError
 
 
 def cluster(own, role="worker", ps=("localhost:9",)):

@@ -8,7 +8,7 @@ import pytest
 
 from cnn_mnist.cluster import tf_config
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import UsageError
 
 # Unlike numbers of each, so that no two can be taken for each other.
 JOBS = {

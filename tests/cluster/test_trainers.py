@@ -14,7 +14,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster import notice, trainers
 from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import hooks
 from cnn_mnist.training import train as training

@@ -5,15 +5,8 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist.data.calls import Calls
-from cnn_mnist.data.dataset import Split
-from cnn_mnist.data.input_fns import (
-    batch_indices,
-    calls_input_fn,
-    eval_input_fn,
-    indices_fn,
-    rows_fn,
-    train_input_fn,
-)
+from cnn_mnist.data.input_fns import calls_input_fn, eval_input_fn, train_input_fn
+from cnn_mnist.data.splits import Split, batch_indices
 
 
 def first_batches(input_fn, count, global_step=0):
@@ -132,15 +125,15 @@ class TestCallsInput:
 class TestRows:
     def test_parts_of_batches(self):
         split = numbered(31)
-        rows, indices = rows_fn(split, 7, seed=6), indices_fn(split, 7, seed=6)
+        part = split.batches(7, seed=6)
         for step in (0, 4, 900, 3):
             expected = batch_indices(step, size=31, batch_size=7, seed=6)
             for first, size in ((0, 7), (2, 3), (6, 1), (5, 0)):
                 chosen = expected[first : first + size]
-                images, labels = rows(step, first, size)
+                images, labels = part.rows(step, first, size)
                 np.testing.assert_array_equal(numbers(images), chosen)
                 np.testing.assert_array_equal(labels, chosen % 10)
-                np.testing.assert_array_equal(indices(step, first, size), chosen)
+                np.testing.assert_array_equal(part.indices(step, first, size), chosen)
 
 
 class TestEvalInput:

@@ -1,18 +1,14 @@
 """Batches from shards, as a session sees them."""
 
 import itertools
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from shard_files import COUNTS, dealt, flip, numbers_of, split_of, write_shards
 
-from cnn_mnist.data import shard_input
 from cnn_mnist.data.calls import Calls
-from cnn_mnist.data.input_fns import calls_input_fn, rows_fn, train_input_fn
-from cnn_mnist.data.shard_input import ShardError, batches, naming_shard
-from cnn_mnist.data.sharded import Order
+from cnn_mnist.data.input_fns import ShardError, calls_input_fn, naming_shard, train_input_fn
 
 BATCH = 13
 
@@ -24,7 +20,7 @@ def split(tmp_path_factory):
 
 def expected(split, step, batch_size=BATCH, seed=6):
     of_shards = dealt([shard.records for shard in split.shards])
-    readings = Order(split, batch_size, seed).rows(step)
+    readings = split.batches(batch_size, seed).readings(step)
     return [of_shards[shard][record] for shard, records in readings for record in records]
 
 
@@ -69,33 +65,29 @@ def test_starts_at_the_global_step(split, start):
 def test_what_lies_before_the_start_is_not_read(tmp_path):
     split = split_of(write_shards(tmp_path))
     start = 5
-    coming = {reading.shard for step in (5, 6) for reading in Order(split, BATCH, 6).rows(step)}
-    before = {r.shard for step in range(5) for r in Order(split, BATCH, 6).rows(step)} - coming
+    coming = {
+        reading.shard for step in (5, 6) for reading in split.batches(BATCH, 6).readings(step)
+    }
+    before = {r.shard for step in range(5) for r in split.batches(BATCH, 6).readings(step)} - coming
     assert before
     for number in before:
         split.shards[number].path.unlink()
     assert_steps(split, first(2, train_input_fn(split, BATCH, seed=6), start), start)
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 5])
-def test_reading_ahead_changes_nothing(split, monkeypatch, ahead):
-    monkeypatch.setattr(shard_input, "SHARDS_AHEAD", ahead)
-    assert_steps(split, first(30, train_input_fn(split, BATCH, seed=6)), 0)
-
-
-@pytest.mark.parametrize(("rows", "size"), [(0, 5), (5, 8), (12, 1), (0, None), (4, None)])
-def test_a_part_of_each_batch(split, rows, size):
-    def input_fn():
-        return batches(split, BATCH, 6, 3, first=rows, size=size)
-
-    part = slice(rows, None if size is None else rows + size)
-    for step, (images, labels) in enumerate(first(12, input_fn), 3):
-        assert numbers_of(images).tolist() == expected(split, step)[part]
-        assert labels.tolist() == [number % 10 for number in expected(split, step)[part]]
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_replicas_take_parts_of_each_batch(split, replicas):
+    found = first(10 * replicas, train_input_fn(split, 12, 6, replicas, first_step=3), 99)
+    assert {len(labels) for _, labels in found} == {12 // replicas}
+    whole = [
+        [np.concatenate(arrays) for arrays in zip(*found[at : at + replicas], strict=True)]
+        for at in range(0, len(found), replicas)
+    ]
+    assert_steps(split, whole, 3, batch_size=12)
 
 
 def test_rows_of_any_step_are_those_of_its_batch(split):
-    rows = rows_fn(split, BATCH, seed=6)
+    rows = split.batches(BATCH, seed=6).rows
     found = first(20, train_input_fn(split, BATCH, seed=6))
     for step in (19, 3, 4, 0):
         for begin, size in ((0, 13), (4, 6)):
@@ -117,30 +109,12 @@ def test_calls_hold_the_batches_of_their_steps(split, global_step):
     assert start > global_step + 20
 
 
-def test_no_more_than_two_shards_are_read_ahead_of_the_steps(tmp_path):
-    """Whatever is deleted while the first shard is used, and still comes, was in memory."""
-    split = split_of(write_shards(tmp_path, counts=(40,) * 12))
-    found = results(train_input_fn(split, 4, seed=6))
-    row = [next(found)]
-    deadline = time.monotonic() + 60
-    while len(split.opened) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.5)  # for what would read further
-    assert len(split.opened) == 2
-    for shard in split.shards:
-        shard.path.unlink()
-    with pytest.raises(tf.errors.NotFoundError):
-        row.extend(found)
-    assert 10 <= len(row) <= 20
-    assert_steps(split, row, 0, batch_size=4)
-
-
 @pytest.mark.parametrize("spoil", ["flip", "truncate", "remove", "empty", "label"])
 def test_a_shard_that_breaks_is_named_when_it_is_reached(tmp_path, spoil):
     split = split_of(write_shards(tmp_path))
     path = split.shards[3].path
-    order = Order(split, BATCH, 6)
-    reached = next(step for step in range(8) if 3 in [r.shard for r in order.rows(step)])
+    order = split.batches(BATCH, 6)
+    reached = next(step for step in range(8) if 3 in [r.shard for r in order.readings(step)])
     if spoil == "flip":
         flip(path, 20_000)
     elif spoil == "remove":

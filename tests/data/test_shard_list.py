@@ -1,5 +1,7 @@
 """`shards.json`: what is taken for a list of shards, and the order of all images."""
 
+import dataclasses
+import hashlib
 import json
 import os
 
@@ -39,6 +41,21 @@ def test_what_is_written_is_read(folder):
     assert shards.train[3].path == folder / "train-00003-of-00007.tfrecord"
     for shard in (*shards.train, *shards.test):
         shard_list.check(shard)
+
+
+def test_what_lies_behind_the_records_is_found(folder):
+    shard = read(folder).train[3]
+    content = shard.path.read_bytes() + b"more"
+    shard.path.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    longer = dataclasses.replace(shard, size=len(content), sha256=sha256)
+    expected = f"byte offset {shard.size}: expected the end of the file, after 40 records, "
+    assert f"{expected}found 4 more bytes; " in failure(shard_list.check, longer)
+    shard.path.write_bytes(content[:-4])
+    other = dataclasses.replace(shard, sha256=sha256)
+    assert f"expected content with sha256 {sha256}, found {shard.sha256}" in failure(
+        shard_list.check, other
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from shard_files import flip
 from cnn_mnist import shards
 from cnn_mnist.checkpoints import record, restore
 from cnn_mnist.data import dataset
-from cnn_mnist.data.sharded import Order
 from cnn_mnist.evaluation import report
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import train as training
@@ -229,8 +228,8 @@ def test_a_damaged_shard_ends_training_in_one_line_and_a_good_copy_mends_it(
     folder, uninterrupted, cnn_mnist, tmp_path
 ):
     data = dataset.load(folder, 37)
-    order = Order(data.train, 13, 3)
-    last = order.rows(9)[-1].shard  # the tenth step ends the first epoch
+    order = data.train.batches(13, 3)
+    last = order.readings(9)[-1].shard  # the tenth step ends the first epoch
     path = data.train.shards[last].path
     good = path.read_bytes()
     flip(path, len(good) - 1000)

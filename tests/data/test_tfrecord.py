@@ -10,7 +10,8 @@ import tensorflow as tf
 from mnist_files import failure, peak_of
 from shard_files import flip, numbered
 
-from cnn_mnist.data import tfrecord
+from cnn_mnist.data import shard_list, tfrecord
+from cnn_mnist.data.shard_list import Shard
 
 RECORD = 838  # bytes, in files that are written here
 
@@ -49,7 +50,7 @@ def read_all(path, count):
 
 
 def refused(path, count=1):
-    return failure(tfrecord.expect_end, path, count)
+    return failure(read_all, path, count)
 
 
 @pytest.fixture
@@ -75,7 +76,6 @@ def test_real_values_come_back(mnist, tmp_path):
     np.testing.assert_array_equal(again, images)
     np.testing.assert_array_equal(labels_again, labels)
     assert (again.dtype, labels_again.dtype) == (np.uint8, np.int32)
-    tfrecord.expect_end(path, len(labels))
 
 
 def test_examples_of_other_programs_are_read(tmp_path):
@@ -137,7 +137,8 @@ def test_a_shorter_file_is_refused(file, size):
 
 
 def test_a_longer_file_is_refused(file):
-    assert "expected the end of the file, after 2 records, found 838 more" in refused(file, 2)
+    message = failure(shard_list.check, Shard(file, 2, 3 * RECORD, "0" * 64))
+    assert "expected the end of the file, after 2 records, found 838 more" in message
 
 
 GOOD = {"image": bytes_feature(bytes(784)), "label": ints(3)}
@@ -175,7 +176,7 @@ def test_a_length_that_is_a_claim_takes_no_memory(tmp_path):
     crc = tfrecord.masked_crcs(np.frombuffer(header, np.uint8), np.array([0]), np.array([8]))
     path = tmp_path / "bomb"
     path.write_bytes(header + struct.pack("<I", crc[0]))
-    peak, message = peak_of(tfrecord.expect_end, path, 1)
+    peak, message = peak_of(read_all, path, 1)
     assert "expected a record of at most 65536 bytes" in message
     assert peak < 1 << 20
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import estimator
-from cnn_mnist.data.input_fns import batch_indices
+from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.models import parts
 from cnn_mnist.models.model_fn import spec
 from cnn_mnist.recipes import Recipe

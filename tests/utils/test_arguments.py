@@ -7,7 +7,7 @@ import pytest
 
 from cnn_mnist import main
 from cnn_mnist.utils import arguments
-from cnn_mnist.utils.usage import UsageError
+from cnn_mnist.utils.errors import UsageError
 
 KERNEL = "/run/user/7/jupyter/kernel-7f.json"
 

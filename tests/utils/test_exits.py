@@ -7,7 +7,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.utils import exits
+from cnn_mnist.utils import process
 from cnn_mnist.utils.errors import InputError, RunError
 from conftest import ROOT
 
@@ -21,7 +21,7 @@ def raising(error):
 
 @pytest.mark.parametrize("code", [0, 2, 143])
 def test_a_command_that_ends_by_itself_tells_its_own_code(code, capsys):
-    assert exits.code_of(lambda: code) == code
+    assert process.code_of(lambda: code) == code
     assert capsys.readouterr() == ("", "")
 
 
@@ -36,7 +36,7 @@ def test_a_command_that_ends_by_itself_tells_its_own_code(code, capsys):
     ],
 )
 def test_an_error_is_one_line_and_a_code(error, code, line, capsys):
-    assert exits.code_of(raising(error)) == code
+    assert process.code_of(raising(error)) == code
     assert capsys.readouterr() == ("", f"error: {line}\n")
 
 
@@ -44,24 +44,25 @@ def test_an_error_is_one_line_and_a_code(error, code, line, capsys):
     ("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (SystemExit(), 0)]
 )
 def test_signals_and_help_say_nothing(error, code, capsys):
-    assert exits.code_of(raising(error)) == code
+    assert process.code_of(raising(error)) == code
     assert capsys.readouterr() == ("", "")
 
 
 def test_an_error_of_our_own_keeps_its_traceback():
     with pytest.raises(KeyError):
-        exits.code_of(raising(KeyError("a mistake in the program")))
+        process.code_of(raising(KeyError("a mistake in the program")))
 
 
 def test_a_signal_ends_the_command_and_its_handler_with_it():
     before = signal.getsignal(signal.SIGTERM)
-    assert exits.code_of(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 143
+    assert process.code_of(lambda: os.kill(os.getpid(), signal.SIGTERM)) == 143
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_reader_that_has_gone_is_no_traceback():
     script = (
-        "import sys; from cnn_mnist.utils import exits; sys.exit(exits.code_of(lambda: print('x')))"
+        "import sys; from cnn_mnist.utils.process import code_of; "
+        "sys.exit(code_of(lambda: print('x')))"
     )
     reading, writing = os.pipe()
     os.close(reading)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from cnn_mnist.utils import exits, signals
-from cnn_mnist.utils.signals import Ending, end_program, ending_program, interactive
+from cnn_mnist.utils import process
+from cnn_mnist.utils.process import Ending, end_program, ending_program, interactive
 from conftest import ROOT
 
 
@@ -31,7 +31,7 @@ def test_sigterm_is_an_exit_with_143_and_what_is_open_is_closed():
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_second_signal_ends_it_though_the_first_was_swallowed(first, second, code):
     script = (
-        "import sys, time\nfrom cnn_mnist.utils.signals import ending_program\n"
+        "import sys, time\nfrom cnn_mnist.utils.process import ending_program\n"
         "with ending_program():\n"
         "    for word in ('once', 'twice'):\n"
         "        try:\n            print(word)\n            time.sleep(600)\n"
@@ -59,13 +59,13 @@ def session(monkeypatch):
     def leave(code):
         pytest.fail("the process would have ended")
 
-    monkeypatch.setattr(signals, "leave", leave)
+    monkeypatch.setattr(process, "leave", leave)
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
 
 
 def test_a_program_ends_its_process(monkeypatch):
     codes = []
-    monkeypatch.setattr(signals, "leave", codes.append)
+    monkeypatch.setattr(process, "leave", codes.append)
     end_program(3)
     assert codes == [3]
     assert not interactive()
@@ -94,7 +94,7 @@ def test_a_session_is_told_of_an_interrupt_and_goes_on(session, capsys):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(5)
 
-    assert exits.code_of(command) == 130
+    assert process.code_of(command) == 130
     assert capsys.readouterr() == ("", "KeyboardInterrupt\n")
 
 
@@ -181,7 +181,7 @@ def test_another_thread_leaves_signals_alone():
 
 def test_a_program_that_is_terminated_ends_with_143_and_closes_its_files(tmp_path):
     code = (
-        "import sys, time\nfrom cnn_mnist.utils.signals import ending_program\n"
+        "import sys, time\nfrom cnn_mnist.utils.process import ending_program\n"
         "with ending_program():\n    try:\n        print('ready', flush=True)\n"
         "        time.sleep(600)\n    finally:\n        print('closed', flush=True)\n"
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_mnist.utils.usage import UsageError, check_folder, one_line
+from cnn_mnist.utils.errors import UsageError, one_line
+from cnn_mnist.utils.files import check_folder
 
 
 def refusal(call, *args, **kwargs):

@@ -1,0 +1,131 @@
+"""The images of a data set, and which of them make up the batch of a training step.
+
+The batch of a step is a function of (seed, data, batch size, step) alone, wherever the images are:
+in memory (`Split`) or in shards (`sharded.ShardedSplit`). Both are `Examples`.
+
+Axes: N examples, B batch, b rows of a part of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Batches(Protocol):
+    """The batches of all training steps."""
+
+    def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
+        """Which images make up rows `first` to `first + size` of a step's batch; by default all.
+
+        Returns:
+          `int64 [b]`, each at least 0 and below N. Each number comes once per epoch.
+        """
+
+    def rows(
+        self, step: int, first: int = 0, size: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same rows: images `uint8 [b, 28, 28]` and labels `int32 [b]`.
+
+        Raises:
+          DatasetError: they cannot be read.
+        """
+
+
+class Examples(Protocol):
+    """Images and labels to train on."""
+
+    def __len__(self) -> int:
+        """Number of examples, N."""
+
+    def batches(self, batch_size: int, seed: int) -> Batches:
+        """Their batches, in the order that the seed decides."""
+
+    def pieces(self) -> Iterator[Split]:
+        """All examples, as many at a time as memory is meant to hold."""
+
+    def digest(self, validation: Split) -> str:
+        """The sha256 of what a training run reads: these examples and those of the validation."""
+
+    def fault(self) -> str:
+        """Why the batches asked for last could not be read; empty if they could."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples in memory, in a fixed order; both arrays are read-only."""
+
+    images: np.ndarray  # uint8 [N, 28, 28]
+    labels: np.ndarray  # int32 [N], 0 to 9
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+    def batches(self, batch_size: int, seed: int) -> Batches:
+        """As of `Examples`."""
+        return _BatchesInMemory(self, batch_size, seed)
+
+    def pieces(self) -> Iterator[Split]:
+        """All examples at once."""
+        yield self
+
+    def digest(self, validation: Split) -> str:
+        """As of `Examples`; of all values."""
+        content = hashlib.sha256()
+        for split in (self, validation):
+            content.update(f"{len(split)}:".encode())
+            for values in (split.images, split.labels.astype("<i4")):
+                content.update(np.ascontiguousarray(values).data)
+        return content.hexdigest()
+
+    def fault(self) -> str:
+        """Empty: memory can always be read."""
+        return ""
+
+
+@dataclass(frozen=True)
+class _BatchesInMemory:
+    split: Split
+    batch_size: int
+    seed: int
+
+    def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
+        every = batch_indices(
+            step, size=len(self.split), batch_size=self.batch_size, seed=self.seed
+        )
+        return every[first:][:size]
+
+    def rows(
+        self, step: int, first: int = 0, size: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.indices(step, first, size)
+        return self.split.images[chosen], self.split.labels[chosen]
+
+
+def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
+    """Which of `size` images in memory make up the batch of a step.
+
+    The steps read one endless row of numbers, epoch after epoch. Each epoch is a permutation of
+    all images: every image comes once per epoch, and a batch may end one epoch and begin the next.
+
+    Returns:
+      `int64 [batch_size]`, each at least 0 and below `size`.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs, places = positions // size, positions % size
+    return np.concatenate(
+        [permutation(size, seed, epoch)[places[epochs == epoch]] for epoch in np.unique(epochs)]
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def permutation(size: int, *seeds: int) -> np.ndarray:
+    """A permutation of the numbers below `size`; the same for the same seeds, for good."""
+    # The streams of NumPy's legacy generator are frozen (NEP 19).
+    return np.random.RandomState(seeds).permutation(size)
