@@ -162,46 +162,38 @@ def _find_files(folder: Path) -> dict[str, Path]:
 
     Or the name of the list of shards to its path.
     """
+
+    def wrong(expected: str, found: str, remedy: str) -> DatasetError:
+        return DatasetError(f"{shown(folder)}: expected {expected}, found {found}; {remedy}")
+
     try:
         names = {path.name for path in folder.iterdir()}
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise DatasetError(
-            f"{shown(folder)}: expected a folder that can be listed, found {reason(error)}; "
-            f"give --data_dir a folder with the four IDX files, {_NPZ} or {shard_list.FILE}"
-        ) from error
+        remedy = f"give --data_dir a folder with the four IDX files, {_NPZ} or {shard_list.FILE}"
+        raise wrong("a folder that can be listed", reason(error), remedy) from error
     found = {}
     for key, name in _IDX.items():
         spellings = (name, name.replace("-idx", ".idx"))
         found[key] = [file for s in spellings for file in (s, f"{s}.gz") if file in names]
     idx_files = [file for files in found.values() for file in files]
     if shard_list.FILE in names:
-        if others := [*idx_files, *({_NPZ} & names)]:
-            raise DatasetError(
-                f"{shown(folder)}: expected shards or other files, found {shard_list.FILE} and "
-                f"{', '.join(others)}; remove the one or the others"
-            )
+        if others := ", ".join([*idx_files, *({_NPZ} & names)]):
+            both = f"{shard_list.FILE} and {others}"
+            raise wrong("shards or other files", both, "remove the one or the others")
         return {shard_list.FILE: folder / shard_list.FILE}
     if _NPZ in names and idx_files:
-        raise DatasetError(
-            f"{shown(folder)}: expected IDX files or {_NPZ}, found both; "
-            f"remove {_NPZ} or remove {', '.join(idx_files)}"
-        )
+        remedy = f"remove {_NPZ} or remove {', '.join(idx_files)}"
+        raise wrong(f"IDX files or {_NPZ}", "both", remedy)
     if _NPZ in names:
         return dict.fromkeys(_IDX, folder / _NPZ)
-    for files in found.values():
-        if len(files) > 1:
-            raise DatasetError(
-                f"{shown(folder)}: expected one of {', '.join(files)}, found {len(files)}; "
-                f"keep one and remove the others"
-            )
-    missing = [_IDX[key] for key, files in found.items() if not files]
-    if missing:
-        wanted = "the four IDX files"
-        wanted += "" if idx_files else f", {_NPZ} or {shard_list.FILE}"
-        raise DatasetError(
-            f"{shown(folder)}: expected {wanted}, found no {', '.join(missing)} (plain or .gz); "
-            f"add what is missing or give --data_dir another folder"
-        )
+    for alike in found.values():
+        if len(alike) > 1:
+            expected = f"one of {', '.join(alike)}"
+            raise wrong(expected, str(len(alike)), "keep one and remove the others")
+    if missing := [_IDX[key] for key, files in found.items() if not files]:
+        wanted = "the four IDX files" + ("" if idx_files else f", {_NPZ} or {shard_list.FILE}")
+        remedy = "add what is missing or give --data_dir another folder"
+        raise wrong(wanted, f"no {', '.join(missing)} (plain or .gz)", remedy)
     return {key: folder / files[0] for key, files in found.items()}
 
 

@@ -38,6 +38,7 @@ class ShardedSplit:
       shards: the list of them.
       firsts: `int64 [shards]`, the first record of each that is trained on.
       counts: `int64 [shards]`, how many are trained on, from there on.
+      damage: what `fault` returns.
     """
 
     def __init__(self, shards: Sequence[Shard], begin: int, end: int) -> None:
@@ -47,7 +48,7 @@ class ShardedSplit:
         records = [shard.records for shard in shards]
         self.firsts = prefixes(records, begin)
         self.counts = prefixes(records, end) - self.firsts
-        self._fault = ""
+        self.damage = ""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -55,7 +56,7 @@ class ShardedSplit:
 
     def batches(self, batch_size: int, seed: int) -> ShardedBatches:
         """As of `Examples`."""
-        self._fault = ""
+        self.damage = ""
         return ShardedBatches(self, batch_size, seed)
 
     def pieces(self) -> Iterator[Split]:
@@ -79,11 +80,7 @@ class ShardedSplit:
 
     def fault(self) -> str:
         """As of `Examples`; names the shard."""
-        return self._fault
-
-    def note_fault(self, error: DatasetError) -> None:
-        """Keeps why a batch could not be read."""
-        self._fault = str(error)
+        return self.damage
 
 
 class ShardedBatches:
@@ -122,7 +119,7 @@ class ShardedBatches:
         try:
             decoded = [self._records(shard).decode(records) for shard, records in readings]
         except DatasetError as error:
-            self._split.note_fault(error)
+            self._split.damage = str(error)
             raise
         images, labels = zip(*decoded, strict=True)
         return np.concatenate(images), np.concatenate(labels)

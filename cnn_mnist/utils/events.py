@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from cnn_mnist.utils.console import redirected
+from cnn_mnist.utils.curves import EVENT_FILES
 from cnn_mnist.utils.errors import RunError, reason
 from cnn_mnist.utils.files import naming, write_files
 
-FILES = "events.out.tfevents.*"
 PROBE, PROBE_BYTES = ".probe", 1 << 16
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
@@ -157,7 +157,7 @@ def _require_whole(folder: Path, step: int | None) -> None:
     """
     import tensorflow as tf
 
-    paths = sorted(folder.glob(FILES), key=lambda path: path.stat().st_mtime_ns)
+    paths = sorted(folder.glob(EVENT_FILES), key=lambda path: path.stat().st_mtime_ns)
     if not paths:
         raise RunError("there is none")
     steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(paths[-1]))}

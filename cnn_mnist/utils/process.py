@@ -85,12 +85,9 @@ def code_of(command: Callable[[], int]) -> int:
             code = command()
             sys.stdout.flush()
             return code
-    except InputError as error:
+    except (InputError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt as interrupt:
         # Off a terminal nothing else tells that it has arrived; a training has told.
         if interactive() and not interrupt.args:

@@ -22,7 +22,7 @@ LOST = "its event file was deleted or damaged"
 
 
 def event_files(folder):
-    return sorted(folder.glob(events.FILES))
+    return sorted(folder.glob(events.EVENT_FILES))
 
 
 def delete(folder):
