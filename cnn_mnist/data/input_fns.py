@@ -82,20 +82,24 @@ def train_input_fn(
         raise ValueError(f"a batch of {batch_size} images cannot be parted among {replicas}")
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
-    def groups(first: Any) -> Iterator[Arrays]:
-        batches = split.batches(batch_size, seed)
-        for start in itertools.count(int(first), together):
-            group = _read(batches, range(start, start + together))
-            if group:
-                images, labels = _stacked(group)
-                parts = (len(group) * replicas, batch_size // replicas)
-                yield images.reshape(*parts, 28, 28), labels.reshape(parts)
-            if len(group) < together:
-                yield UNREADABLE
+    batches = split.batches(batch_size, seed)
+    unreadable = []  # steps
+
+    def group_from(start: Any) -> Arrays:
+        group = _read(batches, range(int(start), int(start) + together)) if not unreadable else []
+        if len(group) < together:
+            unreadable.append(int(start) + len(group))
+        if not group:
+            return UNREADABLE
+        images, labels = _stacked(group)
+        parts = (len(group) * replicas, batch_size // replicas)
+        return images.reshape(*parts, 28, 28), labels.reshape(parts)
 
     @_input_fn
     def input_fn() -> Any:
-        return _generated(groups, 2, _first_step(first_step)).unbatch()
+        unreadable.clear()  # the shard may have been replaced since
+        starts = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
+        return _loaded(starts, group_from, axes=2).unbatch()
 
     return input_fn
 
@@ -114,9 +118,14 @@ def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) ->
             group = _read(batches, range(start, end))
             yield _stacked(group) if len(group) == end - start else UNREADABLE
 
+    def one(images: Any, labels: Any) -> tuple[dict[str, Any], Any]:
+        return {"x": tf.ensure_shape(images, [None, None, 28, 28])}, labels
+
     @_input_fn
     def input_fn() -> Any:
-        return _generated(groups, 2, _first_step())
+        spec = (tf.TensorSpec([None] * 4, tf.uint8), tf.TensorSpec([None] * 2, tf.int32))
+        steps = (_first_step(),)
+        return tf.data.Dataset.from_generator(groups, args=steps, output_signature=spec).map(one)
 
     return input_fn
 
@@ -146,12 +155,13 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
       An `input_fn` for `Estimator.evaluate` and `Estimator.predict`.
     """
 
-    def batches() -> Iterator[Arrays]:
-        for first in range(0, len(split), batch_size):
-            chosen = slice(first, first + batch_size)
-            yield split.images[chosen], split.labels[chosen]
+    def batch(index: Any) -> Arrays:
+        chosen = slice(int(index) * batch_size, (int(index) + 1) * batch_size)
+        return split.images[chosen], split.labels[chosen]
 
-    return _input_fn(lambda: _generated(batches, 1))
+    return _input_fn(
+        lambda: _loaded(tf.data.Dataset.range(eval_steps(split, batch_size)), batch, axes=1)
+    )
 
 
 def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
@@ -199,11 +209,12 @@ def _stacked(group: list[Arrays]) -> Arrays:
     return images, labels
 
 
-def _generated(generator: Callable[..., Iterator[Arrays]], axes: int, *args: Any) -> Any:
-    """The data set of what a generator yields, with `axes` axes before those of an image."""
+def _loaded(indices: Any, load: Callable[[Any], Arrays], axes: int) -> Any:
+    """The data set of what `load` gives for each index, with `axes` axes before an image's."""
 
-    def one(images: Any, labels: Any) -> tuple[dict[str, Any], Any]:
+    def one(index: Any) -> tuple[dict[str, Any], Any]:
+        images, labels = tf.numpy_function(load, [index], (tf.uint8, tf.int32))
+        labels = tf.ensure_shape(labels, [None] * axes)
         return {"x": tf.ensure_shape(images, [None] * axes + [28, 28])}, labels
 
-    spec = (tf.TensorSpec([None] * (axes + 2), tf.uint8), tf.TensorSpec([None] * axes, tf.int32))
-    return tf.data.Dataset.from_generator(generator, args=args, output_signature=spec).map(one)
+    return indices.map(one)

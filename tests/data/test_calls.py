@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist import estimator
-from cnn_mnist.data.calls import Calls, Every
+from cnn_mnist.data.calls import Calls
+from cnn_mnist.training.loop import Every
 
 
 def some_calls(seed):

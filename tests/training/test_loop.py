@@ -220,6 +220,7 @@ def test_the_progress_bar_counts_steps(small, tmp_path, monkeypatch):
     screen = Console(file=text, force_terminal=True, width=160, color_system=None)
     recipe = dataclasses.replace(RECIPE, network="keras_mlp")
     monkeypatch.setattr(console, "stderr_console", lambda: screen)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # of tests before
     train(recipe, small, tmp_path, 7)
     last = text.getvalue().rsplit("training", 1)[1]
     assert "step 23/23" in last and "loss " in last and "sure " in last
