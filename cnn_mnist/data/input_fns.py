@@ -83,7 +83,7 @@ def train_input_fn(
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
     batches = split.batches(batch_size, seed)
-    unreadable = []  # steps
+    unreadable: list[int] = []  # steps
 
     def group_from(start: Any) -> Arrays:
         group = _read(batches, range(int(start), int(start) + together)) if not unreadable else []
