@@ -139,7 +139,7 @@ class Chain:
         while True:
             fresh(place)
             shutil.copytree(self._whole.folder / MODEL_DIR, place / MODEL_DIR)
-            run = Run([*self._flags, "--mode=train_and_eval"], place, finalize=True)
+            run = Run([*self._flags, "--mode=train_and_eval"], place)
             run.wait_for("nothing left to train")
             delay = self._choice.uniform(0, left)
             run.pause(delay, until=REPORTED)
@@ -153,7 +153,7 @@ class Chain:
 
     def _training(self, number: signal.Signals, *, twice: bool) -> bool:
         """Returns whether the signal came before the end."""
-        run = Watched(self._flags, self._folder, finalize=True)
+        run = Watched(self._flags, self._folder)
         line = run.wait_for(BEGUN)
         if self._choice.random() < MIDDLE:
             run.wait_until(lambda: bool(run.done()))

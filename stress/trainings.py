@@ -144,13 +144,11 @@ class Stopwatch:
 class Watched(Run):
     """A run that notes what it does."""
 
-    def __init__(
-        self, flags: Iterable[str], folder: Path, *, finalize: bool = False, **plan: Any
-    ) -> None:
+    def __init__(self, flags: Iterable[str], folder: Path, **plan: Any) -> None:
         """Starts it; `plan` are further fields of a `watched.Plan`."""
         self._log = folder / f"log_{next(self._numbers)}.txt"
         whole = json.dumps(dataclasses.asdict(Plan(str(self._log), **plan)))
-        super().__init__(flags, folder, ("-m", "stress.watched", whole), finalize=finalize)
+        super().__init__(flags, folder, ("-m", "stress.watched", whole))
 
     def log(self) -> list[dict[str, Any]]:
         """What it did; `watched.Log` wrote it."""
@@ -203,7 +201,7 @@ def ended(
         code = f"import sys; {before}\nfrom cnn_mnist import main\nsys.exit(main.main(sys.argv))"
         command = ("-c", code)
     try:
-        done = programs.run(*command, *flags, finalize=True, fresh=fresh, timeout=LIMIT)
+        done = programs.run(*command, *flags, fresh=fresh, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return Ended(-signal.SIGKILL, "", f"no end after {LIMIT:g} s")
     return Ended(done.returncode, done.stdout, done.stderr)
