@@ -14,7 +14,7 @@ import numpy as np
 
 from cnn_mnist.cluster import launcher
 from stress.tally import Tally, Try, tally
-from stress.trainings import GLANCE, LIMIT, HangError, Run, fresh, load_tensorflow, small_data
+from stress.trainings import GLANCE, LIMIT, Run, fresh, load_tensorflow, small_data
 from stress.watched import MODEL_DIR
 
 WORKERS = 2
@@ -78,7 +78,7 @@ def _disturbed(
             done.append(training.disturb(victim, choice))
         training.end()
         problem = training.wrong_with_result(whole)
-    except (BrokenError, HangError) as error:
+    except BrokenError as error:
         problem = f"{error}; {training.said()}"
     finally:
         training.kill_all()
@@ -128,7 +128,6 @@ class Training:
 
         Raises:
           BrokenError: another process did what it must not do, or not what it must.
-          HangError: nothing more happened.
         """
         name = f"{victim}-{choice.randrange(WORKERS)}" if victim == "worker" else victim
         name = "ps-0" if victim == "ps" else name
@@ -159,7 +158,6 @@ class Training:
 
         Raises:
           BrokenError: it is not.
-          HangError: it does not come.
         """
         for name, run in self._running.items():
             if code := run.wait():
@@ -247,7 +245,7 @@ class Training:
                 if run.poll() is not None:
                     raise BrokenError(f"{name} ended with {run.poll()}, waiting for {what}")
             if time.monotonic() > end:
-                raise HangError(f"waited for {what} for {LIMIT:g} s")
+                raise BrokenError(f"waited for {what} for {LIMIT:g} s")
             time.sleep(GLANCE)
 
     def _all_end_over(self, name: str) -> None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from stress.tally import Tally, Try, tally
 from stress.trainings import (
     BEGUN,
-    HangError,
     Run,
     Stopwatch,
     Watched,
@@ -23,8 +22,8 @@ from stress.trainings import (
     fresh,
     load_tensorflow,
     outcome,
-    small_data,
     small_run,
+    undisturbed,
     variables,
 )
 from stress.watched import MODEL_DIR
@@ -58,8 +57,7 @@ class Whole(NamedTuple):
 def signals(count: int, seed: int, folder: Path) -> Tally:
     """SIGTERM and Ctrl-C at random moments of start-up, training and report."""
     _listen_to_ctrl_c()
-    data_dir = small_data(folder / "data")
-    flags = small_run(data_dir, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
+    flags = small_run(folder, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
     in_order = [PHASES[i % len(PHASES)] for i in range(count)]
     load_tensorflow()
     whole = _whole(flags, folder / "whole")
@@ -73,7 +71,7 @@ def signals(count: int, seed: int, folder: Path) -> Tally:
         return chain.tries
 
     jobs = [functools.partial(signalled, index) for index in range(min(4, count))]
-    return tally(itertools.chain.from_iterable(at_once(jobs)))
+    return tally(itertools.chain(*at_once(jobs)))
 
 
 def _listen_to_ctrl_c() -> None:
@@ -86,13 +84,10 @@ def _whole(flags: list[str], folder: Path) -> Whole:
     run = Run(flags, fresh(folder))
     run.wait_for(BEGUN)
     start = time.monotonic()
-    problem = finish(run)
+    expected = undisturbed(run)
     training = time.monotonic() - start
-    expected = outcome(folder)
     start = time.monotonic()
-    problem = problem or finish(Run([*flags, "--mode=train_and_eval"], folder))
-    if problem:
-        raise RuntimeError(problem)
+    undisturbed(Run([*flags, "--mode=train_and_eval"], folder))
     return Whole(folder, expected, training, time.monotonic() - start)
 
 
@@ -109,17 +104,14 @@ class Chain:
 
     def interrupt(self, number: signal.Signals, phase: str) -> None:
         """Sends a signal in a phase of the program."""
-        try:
-            if phase == "start-up":
-                self._start_up(number)
-            elif phase == "report":
-                self._report(number)
-            else:
-                # A signal that comes when all is done is none; the next run begins anew.
-                while not self._training(number, twice=phase == "twice"):
-                    self.end()
-        except HangError as error:
-            self.tries.append(Try(f"{number.name} in {phase}", str(error)))
+        if phase == "start-up":
+            self._start_up(number)
+        elif phase == "report":
+            self._report(number)
+        else:
+            # A signal that comes when all is done is none; the next run begins anew.
+            while not self._training(number, twice=phase == "twice"):
+                self.end()
 
     def end(self) -> None:
         """Lets the run come to its end and compares it with the whole run."""
@@ -136,8 +128,7 @@ class Chain:
         # Before the program's first lines the signal is Python's; two seconds are enough for them.
         end = time.monotonic() + QUICK
         run.wait_until(lambda: time.monotonic() > end or _listens(run.pid, TERM))
-        delay = self._choice.uniform(0, 4)
-        _sleep_while(run, delay, until=BEGUN)
+        run.pause(self._choice.uniform(0, 4), until=BEGUN)
         printed = run.text()
         problem = _end_by(run, number, SOON)
         self.tries.append(Try(f"{number.name} at start-up, {printed!r} printed", problem))
@@ -148,12 +139,12 @@ class Chain:
         while True:
             fresh(place)
             shutil.copytree(self._whole.folder / MODEL_DIR, place / MODEL_DIR)
-            run = Run([*self._flags, "--mode=train_and_eval"], place, finalize=True)
+            run = Run([*self._flags, "--mode=train_and_eval"], place)
             run.wait_for("nothing left to train")
             delay = self._choice.uniform(0, left)
-            _sleep_while(run, delay, until=REPORTED)
+            run.pause(delay, until=REPORTED)
             problem = _end_by(run, number, SOON)
-            if not re.search(REPORTED, run.text(), re.MULTILINE):
+            if not run.said(REPORTED):
                 break
             left *= 0.7  # too late: the report was there
         if not problem and outcome(place) != self._whole.outcome:
@@ -162,15 +153,14 @@ class Chain:
 
     def _training(self, number: signal.Signals, *, twice: bool) -> bool:
         """Returns whether the signal came before the end."""
-        run = Watched(self._flags, self._folder, finalize=True)
+        run = Watched(self._flags, self._folder)
         line = run.wait_for(BEGUN)
         if self._choice.random() < MIDDLE:
             run.wait_until(lambda: bool(run.done()))
-        delay = self._choice.uniform(0, 0.5 * self._whole.training)
-        _sleep_while(run, delay, until=TRAINED)
+        run.pause(self._choice.uniform(0, 0.5 * self._whole.training), until=TRAINED)
         if twice:
             run.send(number)
-            _sleep_while(run, self._choice.uniform(0, 0.05))
+            run.pause(self._choice.uniform(0, 0.05))
         problem = _end_by(run, number, QUICK if twice else SOON)
         if line is None or run.done()[-1:] == [STEPS]:
             return False
@@ -179,14 +169,6 @@ class Chain:
             problem = _saved(run, number, self._folder)
         self.tries.append(Try(done, problem))
         return True
-
-
-def _sleep_while(run: Run, seconds: float, until: str = r"\Z.") -> None:
-    """Waits while the program runs and has not printed a pattern."""
-    end = time.monotonic() + seconds
-    run.wait_until(
-        lambda: time.monotonic() > end or re.search(until, run.text(), re.MULTILINE) is not None
-    )
 
 
 def _end_by(run: Run, number: signal.Signals, seconds: float) -> str:
@@ -206,11 +188,15 @@ def _end_by(run: Run, number: signal.Signals, seconds: float) -> str:
 
 def _saved(run: Watched, number: signal.Signals, folder: Path) -> str:
     """Tells what is wrong with what a run says and has saved after a signal while it trained."""
-    said = re.search(rf"^{number.name}: saved at step ([\d,]+); ", run.text(), re.MULTILINE)
+    said = run.said(rf"^{number.name}: saved at step ([\d,]+); ")
+    done = run.done()
+    if said is None and not done:  # before the first step there is nothing to save
+        said = run.said(r"^resuming at step ([\d,]+):")
+        if said is None:
+            return ""
     if said is None:
         return f"did not say what it saved: {run.tail()}"
     step = int(said[1].replace(",", ""))
-    done = run.done()
     if done and done[-1] != step:
         return f"says that it saved step {step}; the last that it trained was {done[-1]}"
     if done and done != list(range(done[0], step + 1)):
@@ -254,20 +240,17 @@ def _end(folder: Path, delay: float | None) -> Try:
     flags += [f"--steps={steps}", f"--model_dir={MODEL_DIR}"]
     run = Run(flags, fresh(folder), fresh=True)
     done = "a normal end" if delay is None else f"Ctrl-C after {delay:.1f} s of training"
-    try:
-        run.wait_for(BEGUN)
-        if delay is None:
-            run.wait_until((folder / MODEL_DIR / f"model.ckpt-{SHORT}.index").exists)
-        else:
-            _sleep_while(run, delay)
-            run.send(INT)
-        start = time.monotonic()
-        code = run.wait()
-        took = time.monotonic() - start
-    except HangError as error:
-        return Try(done, str(error))
+    run.wait_for(BEGUN)
+    if delay is None:
+        run.wait_until((folder / MODEL_DIR / f"model.ckpt-{SHORT}.index").exists)
+    else:
+        run.pause(delay)
+        run.send(INT)
+    start = time.monotonic()
+    code = run.wait()
+    took = time.monotonic() - start
     problem = "" if took <= SOON else f"took {took:.1f} s"  # as a person counts them
-    if delay is None and (code or not re.search("^trained 20 steps", run.text(), re.MULTILINE)):
+    if delay is None and (code or not run.said("^trained 20 steps")):
         problem = f"ended with {code}: {run.tail()}"
     saved = "SIGINT: saved at step" in run.text()
     if delay is not None and (code != 130 or ("SIGINT: saving" in run.text() and not saved)):
@@ -288,8 +271,7 @@ def races(count: int, seed: int, folder: Path) -> Tally:
 
     The winner of each race is killed, so the next race shows that nothing of it is in the way.
     """
-    data_dir = small_data(folder / "data")
-    flags = small_run(data_dir, "adam", steps=10**6, save=500, validate=500)
+    flags = small_run(folder, "adam", steps=10**6, save=500, validate=500)
     choice = random.Random(f"{seed} races")
     place = fresh(folder / "race")
     load_tensorflow()
@@ -308,8 +290,6 @@ def races(count: int, seed: int, folder: Path) -> Tally:
             problem = _race(both, watches, seconds)
             if not problem and beside:
                 problem = _evaluated_beside(both, flags, place)
-        except HangError as error:
-            problem = str(error)
         finally:
             for run in both:
                 run.send(signal.SIGKILL)
@@ -346,7 +326,7 @@ def _race(both: list[Run], watches: list[Stopwatch], seconds: float) -> str:
     for name in (str(winner.pid), socket.gethostname()):
         if not re.search(rf"\b{re.escape(name)}\b", said):
             return f"expected the winner's {name} in {said!r}"
-    _sleep_while(winner, seconds)
+    winner.pause(seconds)
     code = winner.poll()
     return "" if code is None else f"the winner ended with {code}: {winner.tail()}"
 

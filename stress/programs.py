@@ -7,7 +7,6 @@ it starts, what it reads from the environment then) wants `fresh=True`. The test
 """
 
 import atexit
-import ctypes
 import functools
 import logging
 import multiprocessing
@@ -52,7 +51,6 @@ def start(
     stdin: bool = False,
     output: Path | None = None,
     largest_file: int | None = None,
-    finalize: bool = False,
     fresh: bool = False,
 ) -> Any:
     """Starts `python` with arguments: `-m` and a module, or `-c` and code; then its own.
@@ -65,9 +63,7 @@ def start(
       stdin: whether it has an input, which is a file to write to; else it has none.
       output: a file that gets stdout and stderr.
       largest_file: bytes of the largest file that it can write, as if the disk were full then.
-      finalize: whether it ends as an interpreter does, which takes TensorFlow a second: with its
-        exit handlers, and with waiting for its threads.
-      fresh: whether it gets an interpreter of its own; that always ends as one.
+      fresh: whether it gets an interpreter of its own.
 
     Returns:
       A `subprocess.Popen`, or a `Program`, which has its methods.
@@ -76,7 +72,7 @@ def start(
     environment = {**os.environ, "PYTHONPATH": PATH, **(env or {})}
     if not fresh:
         options = (str(cwd or Path.cwd()), environment, merged, stdin, output)
-        return Program(arguments, *options, largest_file, finalize)
+        return Program(arguments, *options, largest_file)
     file = output.open("wb") if output else None
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -108,7 +104,6 @@ class Program:
         stdin: bool,
         output: Path | None,
         largest_file: int | None,
-        finalize: bool,
     ) -> None:
         self.args = arguments
         self.returncode: int | None = None
@@ -130,7 +125,7 @@ class Program:
             _start_server()
             self._process = _context.Process(
                 target=_child,
-                args=(arguments, cwd, environment, output, largest_file, finalize, *its_ends),
+                args=(arguments, cwd, environment, output, largest_file, *its_ends),
                 daemon=True,  # ended with this process, if that is interrupted
             )
             self._process.start()
@@ -231,7 +226,6 @@ def _child(
     environment: dict[str, str],
     output: Path | None,
     largest_file: int | None,
-    finalize: bool,
     *standard_streams: Connection | None,
 ) -> None:
     """Runs a program in this process, which then ends."""
@@ -273,8 +267,6 @@ def _child(
             text.flush()
         except OSError:
             code = 120  # as Python's own end
-    if finalize:
-        ctypes.pythonapi.Py_Exit(code or 0)  # what Python itself calls at the end of a program
     os._exit(code or 0)
 
 

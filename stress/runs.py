@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from stress.tally import Tally, Try, tally
 from stress.trainings import (
     AT_ONCE,
     BEGUN,
-    HangError,
     Run,
     Watched,
     at_once,
@@ -28,8 +27,8 @@ from stress.trainings import (
     fresh,
     load_tensorflow,
     outcome,
-    small_data,
     small_run,
+    undisturbed,
     variables,
 )
 from stress.watched import MODEL_DIR, START, Point
@@ -52,11 +51,8 @@ class Whole(NamedTuple):
 
 def kills(count: int, seed: int, folder: Path) -> Tally:
     """SIGKILL at random moments of the whole life of the process, several times in each run."""
-    data_dir = small_data(folder / "data")
-    kinds = [
-        small_run(data_dir, optimizer, steps=STEPS, save=SAVE, validate=VALIDATE)
-        for optimizer in ("adam", "momentum")
-    ]
+    adam = small_run(folder, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
+    kinds = [adam, [*adam, "--optimizer=momentum"]]
     chains = max(min(AT_ONCE, count), math.ceil(count / KILLS_A_RUN))
     shares = [count // chains + (index < count % chains) for index in range(chains)]
 
@@ -65,8 +61,9 @@ def kills(count: int, seed: int, folder: Path) -> Tally:
         run = Run(kinds[index], fresh(folder / f"whole_{index}"), fresh=True)
         run.wait_for(BEGUN)
         begin = time.monotonic() - start
-        _expect(finish(run))
-        return Whole(outcome(run.folder), begin, time.monotonic() - start)
+        run.wait()
+        end = time.monotonic() - start
+        return Whole(undisturbed(run), begin, end)
 
     def killed(index: int) -> list[Try]:
         choice = random.Random(f"{seed} kills {index}")
@@ -75,18 +72,12 @@ def kills(count: int, seed: int, folder: Path) -> Tally:
 
     wholes = at_once(functools.partial(whole, index) for index in range(len(kinds)))
     tries = at_once(functools.partial(killed, index) for index in range(chains))
-    return tally(itertools.chain.from_iterable(tries))
+    return tally(itertools.chain(*tries))
 
 
 def one_run(times: int, done: str, broken: str) -> list[Try]:
     """The tries that were made of one run, in which all held or all broke."""
     return [Try(done if i == 0 else "another try of the same run", broken) for i in range(times)]
-
-
-def _expect(problem: str) -> None:
-    """Ends a row in which the very run to compare with goes wrong."""
-    if problem:
-        raise RuntimeError(problem)
 
 
 def _killed(
@@ -100,12 +91,9 @@ def _killed(
         problem = ""
         while not problem and len(tries) + len(moments) < kills:
             run = Run(flags, folder, fresh=True)
-            try:
-                moment = _moment_to_kill(run, whole, choice)
-                run.send(signal.SIGKILL)
-                code = run.wait()
-            except HangError as error:
-                code, problem = 0, str(error)
+            moment = _moment_to_kill(run, whole, choice)
+            run.send(signal.SIGKILL)
+            code = run.wait()
             if code == 0:
                 break  # it was done already
             moments.append(moment)
@@ -121,7 +109,7 @@ def _moment_to_kill(run: Run, whole: Whole, choice: random.Random) -> str:
     """Waits for a random moment of a run's life; says which."""
     if choice.random() < EARLY:
         delay = choice.uniform(0, whole.begin)
-        run.wait_until(_after(delay))
+        run.pause(delay)
         return f"{delay:.2f} s after its start"
     line = run.wait_for(BEGUN)
     if line is None:
@@ -129,13 +117,8 @@ def _moment_to_kill(run: Run, whole: Whole, choice: random.Random) -> str:
     step = int((re.search(r"step ([\d,]+)", line[1]) or ["0", "0"])[1].replace(",", ""))
     left = max(0.3, 1 - step / STEPS)  # the graph is built however few steps are left
     delay = choice.uniform(0, left * (whole.end - whole.begin))
-    run.wait_until(_after(delay))
+    run.pause(delay)
     return f"{delay:.2f} s after {line[1]!r}"
-
-
-def _after(seconds: float) -> Callable[[], bool]:
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() >= end
 
 
 # Kills at every point of a save.
@@ -150,11 +133,10 @@ class NamedPoint(NamedTuple):
 
 def save_points(count: int, seed: int, folder: Path) -> Tally:
     """SIGKILL before each operation on files: of the start, of a resumed start, of each save."""
-    data_dir = small_data(folder / "data")
-    flags = small_run(data_dir, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
+    flags = small_run(folder, "adam", steps=STEPS, save=SAVE, validate=VALIDATE)
     load_tensorflow()
     whole = Watched(flags, fresh(folder / "whole"))
-    _expect(finish(whole))
+    expected = undisturbed(whole)
     points = _points(whole.log())
     cut = fresh(folder / "cut")
     Watched(flags, cut, signal=signal.SIGKILL, at=_half_published(points)).wait()
@@ -165,12 +147,12 @@ def save_points(count: int, seed: int, folder: Path) -> Tally:
     random.Random(f"{seed} save points").shuffle(each_round)
     sums = itertools.accumulate(map(len, each_round), initial=0)
     chosen = [points for points, before in zip(each_round, sums, strict=False) if before < count]
-    one = functools.partial(_killed_at, flags, outcome(whole.folder))
+    one = functools.partial(_killed_at, flags, expected)
     jobs = [
         functools.partial(one, points, folder / f"round_{index}")
         for index, points in enumerate(chosen)
     ]
-    return tally(itertools.chain.from_iterable(at_once(jobs)))
+    return tally(itertools.chain(*at_once(jobs)))
 
 
 Points = dict[tuple[str, int], list[NamedPoint]]
@@ -179,12 +161,10 @@ Points = dict[tuple[str, int], list[NamedPoint]]
 def _points(log: list[dict]) -> Points:
     """Every point in the log of a run, by folder and step of the save."""
     found: Points = {}
-    for entry in log:
-        if "operation" in entry:
-            point = Point(entry["folder"], entry["step"], entry["operation"])
-            found.setdefault((point.folder, point.step), []).append(
-                NamedPoint(point, entry["name"])
-            )
+    for entry in (entry for entry in log if "operation" in entry):
+        save = entry["folder"], entry["step"]
+        point = NamedPoint(Point(*save, entry["operation"]), entry["name"])
+        found.setdefault(save, []).append(point)
     return found
 
 
@@ -225,12 +205,9 @@ def _killed_at(
         step = "before the first save" if point.step == START else f"in the save of {point.step}"
         done.append(f"{step} in {point.folder}, operation {point.operation}, {name!r}")
         run = Watched(flags, folder, signal=signal.SIGKILL, at=point)
-        try:
-            code = run.wait()
-        except HangError as error:
-            code, problem = 0, str(error)
+        code = run.wait()
         if code != -signal.SIGKILL:
-            problem = problem or f"ended by itself with {code}: {run.tail()}"
+            problem = f"ended by itself with {code}: {run.tail()}"
             break
     problem = problem or finish(Run(flags, folder), expected)
     return one_run(len(points), "killed " + ", then ".join(done), problem)
@@ -241,12 +218,11 @@ def _killed_at(
 
 def resume(count: int, seed: int, folder: Path) -> Tally:
     """Resumes from each checkpoint of a run: the same variables, images and curves from there."""
-    data_dir = small_data(folder / "data")
-    flags = small_run(data_dir, "momentum", steps=STEPS, save=SAVE, validate=VALIDATE)
+    flags = small_run(folder, "momentum", steps=STEPS, save=SAVE, validate=VALIDATE)
     keep = fresh(folder / "keep")
     load_tensorflow()
     whole = Watched(flags, fresh(folder / "whole"), keep=str(keep))
-    _expect(finish(whole))
+    undisturbed(whole)
     steps = list(range(0, STEPS, SAVE))
     chosen = sorted(random.Random(f"{seed} resume").sample(steps, min(count, len(steps))))
 
@@ -283,21 +259,14 @@ def _from(step: int, run: Watched) -> dict[str, str]:
 RECIPE_STEPS, RECIPE_SAVE, RECIPE_VALIDATE = 12, 3, 4
 
 
-def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ()) -> Tally:
-    """A few steps of each recipe, on the embedded data, ended by SIGKILL and by SIGTERM.
-
-    In either precision.
-
-    Args:
-      more_flags: further flags of each run.
-    """
+def recipes(count: int, seed: int, folder: Path) -> Tally:
+    """A few steps of each recipe in either precision, ended by SIGKILL and by SIGTERM."""
     kinds = list(itertools.product(RECIPES, PRECISIONS))
     chosen = random.Random(f"{seed} recipes").sample(kinds, min(count, len(kinds)))
 
     def interrupted(name: str, precision: str) -> Try:
         flags = [
-            *(f"--recipe={name}", f"--precision={precision}"),
-            *(f"--steps={RECIPE_STEPS}", *more_flags),
+            *(f"--recipe={name}", f"--precision={precision}", f"--steps={RECIPE_STEPS}"),
             *(f"--save_checkpoints_steps={RECIPE_SAVE}", f"--eval_every_steps={RECIPE_VALIDATE}"),
             *(f"--model_dir={MODEL_DIR}", "--mode=train"),
         ]
@@ -308,13 +277,8 @@ def recipes(count: int, seed: int, folder: Path, more_flags: Sequence[str] = ())
             (signal.SIGKILL, -signal.SIGKILL, RECIPE_SAVE),
             (signal.SIGTERM, 128 + signal.SIGTERM, 2 * RECIPE_SAVE),
         ):
-            at = Point(MODEL_DIR, step, 1)
-            run = Watched(flags, place, signal=number, at=at)
-            try:
-                ended = run.wait()
-            except HangError as error:
-                ended, problem = 0, str(error)
-            if ended != code and not problem:
+            run = Watched(flags, place, signal=number, at=Point(MODEL_DIR, step, 1))
+            if (ended := run.wait()) != code and not problem:
                 problem = f"{number.name} at step {step} ended it with {ended}: {run.tail()}"
         problem = problem or finish(Run(flags, place), outcome(whole))
         return Try(f"{' '.join(flags)}, SIGKILL and SIGTERM", problem)

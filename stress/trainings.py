@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -33,10 +34,6 @@ PROGRAM = ("-m", "cnn_mnist.main")
 SMALL = ("--recipe=tfjs", "--batch_size=20", "--train_size=0", "--validation_size=37")
 
 T = TypeVar("T")
-
-
-class HangError(Exception):
-    """A process that did not end, or did not do in time what it was waited for."""
 
 
 class Run:
@@ -74,33 +71,36 @@ class Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def wait(self, seconds: float = LIMIT) -> int:
-        """Waits for the end; returns the exit code.
-
-        Raises:
-          HangError: it took longer; it was killed.
-        """
-        self.wait_until(lambda: False, seconds)
+    def wait(self) -> int:
+        """Waits for the end; returns the exit code. A run that hangs is ended by SIGABRT."""
+        self.wait_until(lambda: False)
         code = self.poll()
         assert code is not None
         return code
 
     def wait_for(self, pattern: str) -> re.Match | None:
         """Waits until it has printed a pattern; None if it ended without."""
-        self.wait_until(lambda: re.search(pattern, self.text(), re.MULTILINE) is not None)
+        self.wait_until(lambda: self.said(pattern) is not None)
+        return self.said(pattern)
+
+    def said(self, pattern: str) -> re.Match | None:
+        """The first place where it printed a pattern."""
         return re.search(pattern, self.text(), re.MULTILINE)
 
-    def wait_until(self, holds: Callable[[], bool], seconds: float = LIMIT) -> None:
-        """Waits until something holds or the process ends.
-
-        Raises:
-          HangError: neither came in time; it was killed.
-        """
+    def pause(self, seconds: float, until: str = r"\Z.") -> None:
+        """Waits so long, while it runs and has not printed a pattern."""
         end = time.monotonic() + seconds
+        self.wait_until(lambda: time.monotonic() > end or self.said(until) is not None)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Waits until something holds or the process ends, by itself or as one that hangs."""
+        end = time.monotonic() + LIMIT
         while self.poll() is None and not holds():
             if time.monotonic() > end:
-                self.send(signal.SIGKILL)
-                raise HangError(f"still running after {seconds:.0f} s; printed {self.tail()}")
+                self.send(signal.SIGABRT)
+                with self.output.open("a") as file:
+                    file.write(f"\nit did not go on for {LIMIT:g} s")
+                end = math.inf
             time.sleep(GLANCE)
 
     def tail(self) -> str:
@@ -144,13 +144,11 @@ class Stopwatch:
 class Watched(Run):
     """A run that notes what it does."""
 
-    def __init__(
-        self, flags: Iterable[str], folder: Path, *, finalize: bool = False, **plan: Any
-    ) -> None:
+    def __init__(self, flags: Iterable[str], folder: Path, **plan: Any) -> None:
         """Starts it; `plan` are further fields of a `watched.Plan`."""
         self._log = folder / f"log_{next(self._numbers)}.txt"
         whole = json.dumps(dataclasses.asdict(Plan(str(self._log), **plan)))
-        super().__init__(flags, folder, ("-m", "stress.watched", whole), finalize=finalize)
+        super().__init__(flags, folder, ("-m", "stress.watched", whole))
 
     def log(self) -> list[dict[str, Any]]:
         """What it did; `watched.Log` wrote it."""
@@ -203,7 +201,7 @@ def ended(
         code = f"import sys; {before}\nfrom cnn_mnist import main\nsys.exit(main.main(sys.argv))"
         command = ("-c", code)
     try:
-        done = programs.run(*command, *flags, finalize=True, fresh=fresh, timeout=LIMIT)
+        done = programs.run(*command, *flags, fresh=fresh, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return Ended(-signal.SIGKILL, "", f"no end after {LIMIT:g} s")
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -237,18 +235,18 @@ def small_data(folder: Path) -> Path:
     return folder
 
 
-def small_run(data_dir: Path, optimizer: str, *, steps: int, save: int, validate: int) -> list[str]:
+def small_run(folder: Path, optimizer: str, *, steps: int, save: int, validate: int) -> list[str]:
     """The flags of a run of a few seconds, whose batches begin new epochs in their middle.
 
     Args:
-      data_dir: of `small_data`.
+      folder: where `small_data` gets a folder.
       optimizer: one that has slots: `momentum` or `adam`.
       steps: in total.
       save: steps between two checkpoints.
       validate: steps between two validations.
     """
     return [
-        *(*SMALL, "--learning_rate=0.01", "--seed=3", f"--data_dir={data_dir}"),
+        *(*SMALL, "--learning_rate=0.01", "--seed=3", f"--data_dir={small_data(folder / 'data')}"),
         *(f"--optimizer={optimizer}", f"--steps={steps}"),
         *(f"--save_checkpoints_steps={save}", f"--eval_every_steps={validate}"),
         *(f"--model_dir={MODEL_DIR}", "--log_every_n_iter=0", "--mode=train"),
@@ -267,8 +265,8 @@ def outcome(folder: Path) -> dict[str, str]:
     for place in ("", "best/"):
         found |= {f"{place}{name}": digest for name, digest in variables(model_dir / place).items()}
         for file in ("recipe.json", "score.json"):
-            if (model_dir / place / file).exists():
-                found[place + file] = (model_dir / place / file).read_text()
+            if (path := model_dir / place / file).exists():
+                found[place + file] = path.read_text()
     for (tag, step), values in curve_points(model_dir / "eval_validation").items():
         found[f"validation {tag} at step {step}"] = " and ".join(sorted(values))
     return found
@@ -286,11 +284,9 @@ def digests(prefix: str | Path) -> dict[str, str]:
     """The variables of a checkpoint: name -> digest of dtype, shape and bytes."""
     from cnn_mnist.checkpoints import saver
 
-    found = {}
-    for name, value in saver.read(prefix).items():
-        head = f"{np.asarray(value).dtype} {np.shape(value)} ".encode()
-        found[name] = hashlib.sha256(head + np.asarray(value).tobytes()).hexdigest()[:16]
-    return found
+    found = {name: np.asarray(value) for name, value in saver.read(prefix).items()}
+    contents = {n: f"{v.dtype} {v.shape} ".encode() + v.tobytes() for n, v in found.items()}
+    return {name: hashlib.sha256(each).hexdigest()[:16] for name, each in contents.items()}
 
 
 def curve_points(folder: Path) -> dict[tuple[str, int], set[str]]:
@@ -319,10 +315,7 @@ def difference(expected: dict[str, str], found: dict[str, str]) -> str:
 
 def finish(run: Run, expected: dict[str, str] | None = None) -> str:
     """Waits for a run that nothing interrupts; tells what is wrong, also with its outcome."""
-    try:
-        code = run.wait()
-    except HangError as error:
-        return str(error)
+    code = run.wait()
     if code != 0 or "Traceback" in run.text():
         return f"a run that nothing interrupted ended with {code}: {run.tail()}"
     if expected is None:
@@ -331,6 +324,17 @@ def finish(run: Run, expected: dict[str, str] | None = None) -> str:
         return difference(expected, outcome(run.folder))
     except Exception as error:  # TensorFlow's reader raises anything
         return f"what it left cannot be read: {error!r}"
+
+
+def undisturbed(run: Run) -> dict[str, str]:
+    """The outcome of a run to compare others with.
+
+    Raises:
+      RuntimeError: it went wrong by itself.
+    """
+    if problem := finish(run):
+        raise RuntimeError(problem)
+    return outcome(run.folder)
 
 
 def fresh(folder: Path) -> Path:

@@ -163,8 +163,9 @@ def _watch(plan: Plan) -> None:
 
 if __name__ == "__main__":
     from cnn_mnist import main
+    from cnn_mnist.utils import signals
 
     values = json.loads(sys.argv[1])
     at = values.pop("at")
     _watch(Plan(**values, at=at and Point(**at)))
-    sys.exit(main.main(["cnn_mnist", *sys.argv[2:]]))
+    signals.end_program(main.main(["cnn_mnist", *sys.argv[2:]]))
