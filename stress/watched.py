@@ -163,9 +163,9 @@ def _watch(plan: Plan) -> None:
 
 if __name__ == "__main__":
     from cnn_mnist import main
-    from cnn_mnist.utils import signals
+    from cnn_mnist.utils import process
 
     values = json.loads(sys.argv[1])
     at = values.pop("at")
     _watch(Plan(**values, at=at and Point(**at)))
-    signals.end_program(main.main(["cnn_mnist", *sys.argv[2:]]))
+    process.end_program(main.main(["cnn_mnist", *sys.argv[2:]]))
