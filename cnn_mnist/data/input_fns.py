@@ -9,15 +9,14 @@ Shapes are written with these axes: n steps of a call, B batch, N images of a sp
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cnn_mnist.data.calls import Calls
-from cnn_mnist.data.sources import DatasetError
-from cnn_mnist.data.splits import Batches, Examples, Split
+from cnn_mnist.data.splits import Examples, Split
 from cnn_mnist.utils.errors import RunError
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
@@ -86,13 +85,14 @@ def train_input_fn(
     unreadable: list[int] = []  # steps
 
     def group_from(start: Any) -> Arrays:
-        group = _read(batches, range(int(start), int(start) + together)) if not unreadable else []
-        if len(group) < together:
-            unreadable.append(int(start) + len(group))
-        if not group:
+        if unreadable:
             return UNREADABLE
-        images, labels = _stacked(group)
-        parts = (len(group) * replicas, batch_size // replicas)
+        images, labels = batches.whole(range(int(start), int(start) + together))
+        if len(labels) < together:
+            unreadable.append(int(start) + len(labels))
+        if not len(labels):
+            return UNREADABLE
+        parts = (len(labels) * replicas, batch_size // replicas)
         return images.reshape(*parts, 28, 28), labels.reshape(parts)
 
     @_input_fn
@@ -115,8 +115,8 @@ def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) ->
         batches = split.batches(batch_size, seed)
         steps = itertools.chain([int(first)], calls.ends(int(first)))
         for start, end in itertools.pairwise(steps):
-            group = _read(batches, range(start, end))
-            yield _stacked(group) if len(group) == end - start else UNREADABLE
+            group = batches.whole(range(start, end))
+            yield group if len(group[1]) == end - start else UNREADABLE
 
     def one(images: Any, labels: Any) -> tuple[dict[str, Any], Any]:
         return {"x": tf.ensure_shape(images, [None, None, 28, 28])}, labels
@@ -192,21 +192,6 @@ def _first_step(given: int | None = None) -> Any:
     if given is not None:
         return tf.constant(given, tf.int64)
     return tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
-
-
-def _read(batches: Batches, steps: Iterable[int]) -> list[Arrays]:
-    """The batches of some steps, up to the first that cannot be read."""
-    group = []
-    with contextlib.suppress(DatasetError):
-        for step in steps:
-            group.append(batches.rows(step))
-    return group
-
-
-def _stacked(group: list[Arrays]) -> Arrays:
-    """Batches of B images each as one array: `uint8 [n, B, 28, 28]` and `int32 [n, B]`."""
-    images, labels = (np.stack(arrays) for arrays in zip(*group, strict=True))
-    return images, labels
 
 
 def _loaded(indices: Any, load: Callable[[Any], Arrays], axes: int) -> Any:

@@ -11,6 +11,7 @@ the whole.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 
 from cnn_mnist.data import tfrecord
 from cnn_mnist.data.shard_list import Shard, prefixes
-from cnn_mnist.data.sources import DatasetError
+from cnn_mnist.data.sources import IMAGE_SHAPE, DatasetError
 from cnn_mnist.data.splits import Split, permutation
 
 
@@ -123,6 +124,18 @@ class ShardedBatches:
             raise
         images, labels = zip(*decoded, strict=True)
         return np.concatenate(images), np.concatenate(labels)
+
+    def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
+        """As of `Batches`."""
+        group = []
+        with contextlib.suppress(DatasetError):  # `fault` tells it
+            for step in steps:
+                group.append(self.rows(step))
+        if not group:
+            batch = (0, self._batch_size)
+            return np.empty([*batch, *IMAGE_SHAPE], np.uint8), np.empty(batch, np.int32)
+        images, labels = (np.stack(arrays) for arrays in zip(*group, strict=True))
+        return images, labels
 
     def readings(self, step: int, first: int = 0, size: int | None = None) -> list[Reading]:
         """Where the same rows are; at least one reading, which may be of no record."""

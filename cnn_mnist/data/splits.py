@@ -36,6 +36,12 @@ class Batches(Protocol):
           DatasetError: they cannot be read.
         """
 
+    def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
+        """The whole batches of n steps: images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
+
+        There are fewer than steps where one cannot be read: those before it.
+        """
+
 
 class Examples(Protocol):
     """Images and labels to train on."""
@@ -105,6 +111,10 @@ class _BatchesInMemory:
         self, step: int, first: int = 0, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.indices(step, first, size)
+        return self.split.images[chosen], self.split.labels[chosen]
+
+    def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.stack([self.indices(step) for step in steps])
         return self.split.images[chosen], self.split.labels[chosen]
 
 
