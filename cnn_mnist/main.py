@@ -16,6 +16,7 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.cluster import listening, tf_config
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.commands import MODES, Options
+from cnn_mnist.data.dataset import DIGITS
 from cnn_mnist.exports.export import FORMATS
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
 from cnn_mnist.models.tables import TABLES, meanings, require_known
@@ -75,7 +76,7 @@ _define(
     "TFRecord shards (python -m cnn_mnist.shards). Left out: the MNIST inside the package.",
     TEXT,
 )
-_define("class_names", list("0123456789"), "Ten names for the report.", Names())
+_define("class_names", list(DIGITS), "Ten names for the report.", Names())
 _define(
     "log_every_n_iter", 50, "Steps between two looks at softmax_tensor; 0 for none.", WholeNumber(0)
 )

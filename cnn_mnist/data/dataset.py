@@ -41,6 +41,7 @@ __all__ = [
     "read_idx",
 ]
 
+DIGITS = tuple("0123456789")  # the names of the embedded data's classes
 _EMBEDDED_DIR = Path(__file__).with_name("mnist")
 _NPZ = "mnist.npz"
 _IDX = {  # array in mnist.npz -> the IDX file that holds the same

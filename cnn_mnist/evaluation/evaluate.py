@@ -10,14 +10,12 @@ from pathlib import Path
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
-from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.data.dataset import DIGITS, Dataset
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe, chosen
 from cnn_mnist.utils import console, curves
 from cnn_mnist.utils.curves import Curves
-
-DIGITS = tuple("0123456789")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -6,13 +6,11 @@ from typing import Any, NamedTuple
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
-from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.data.dataset import DIGITS, Dataset
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe, chosen
 from cnn_mnist.utils import console, files
 from cnn_mnist.utils.errors import InputError
-
-DIGITS = tuple("0123456789")
 
 
 class Format(NamedTuple):
