@@ -13,7 +13,7 @@ from typing import Any
 from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.models.tables import require_known
-from cnn_mnist.recipes import AUTO, BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe
+from cnn_mnist.recipes import AUTO, BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe, chosen
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import write_files
 
@@ -59,12 +59,17 @@ def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
     return recipe.resolved(there.recipe if there else None)
 
 
-def recipe_of(model_dir: str | Path) -> Recipe:
-    """The recipe that is noted in `model_dir`; the classic one if none is.
+def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recipe:
+    """A recipe that is given, itself or by its name; or else the one noted in `model_dir`.
+
+    Where none is noted, the classic one.
 
     Raises:
       RecordError: the note there cannot be read.
+      RecipeError: there is no recipe of the given name.
     """
+    if given is not None:
+        return chosen(given)
     there = read(model_dir)
     return there.recipe if there else RECIPES[CLASSIC]
 

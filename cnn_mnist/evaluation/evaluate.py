@@ -13,7 +13,7 @@ from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import DIGITS, Dataset
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.models.tables import require_known
-from cnn_mnist.recipes import Recipe, chosen
+from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, curves
 from cnn_mnist.utils.curves import Curves
 
@@ -80,7 +80,7 @@ def evaluate(
       CurvesError, OSError: the disk is full.
     """
     model_dir = str(model_dir)
-    known = chosen(recipe) if recipe is not None else record.recipe_of(model_dir)
+    known = record.recipe_of(model_dir, recipe)
     require_known(known)
     if data is None:
         data = dataset.load(data_dir, known.validation_size, known.train_size)

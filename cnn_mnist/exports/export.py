@@ -8,7 +8,7 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import DIGITS, Dataset
 from cnn_mnist.models.tables import require_known
-from cnn_mnist.recipes import Recipe, chosen
+from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, files
 from cnn_mnist.utils.errors import InputError
 
@@ -93,7 +93,7 @@ def export(
     if format not in FORMATS:
         raise InputError(f"--format={format}: expected one of {', '.join(FORMATS)}")
     model_dir, export_dir = str(model_dir), str(export_dir)
-    known = chosen(recipe) if recipe is not None else record.recipe_of(model_dir)
+    known = record.recipe_of(model_dir, recipe)
     require_known(known)
     files.check_free(export_dir)
 

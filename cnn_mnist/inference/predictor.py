@@ -13,7 +13,7 @@ from cnn_mnist.checkpoints import record, restore
 from cnn_mnist.data.dataset import IMAGE_SHAPE, NUM_CLASSES
 from cnn_mnist.models import graphs
 from cnn_mnist.models.model_fn import IMAGE_SHAPES
-from cnn_mnist.recipes import Recipe, chosen
+from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import sessions
 
 DTYPES = ("uint8", "float32")  # of images
@@ -46,7 +46,7 @@ class Predictor:
           CheckpointError: there is none, it cannot be read, or it is of another network.
         """
         model_dir = str(model_dir)
-        recipe = record.recipe_of(model_dir) if recipe is None else chosen(recipe)
+        recipe = record.recipe_of(model_dir, recipe)
         if Path(f"{model_dir}.index").is_file():
             self.checkpoint = model_dir
             restore.check_fits(recipe, model_dir)
