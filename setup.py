@@ -41,6 +41,7 @@ setup(
     install_requires=[
         "tensorflow>=2.15,<2.22",
         "tensorflow-estimator==2.15.0",
+        "tf-keras>=2.15",  # legacy Keras, of the version that fits the installed TensorFlow
         "numpy>=1.26",
         "absl-py>=1.4",
         "tensorboard>=2.15",
@@ -49,19 +50,21 @@ setup(
         "pillow>=10.3",  # reads image files
     ],
     extras_require={
-        # pytest-xdist: a process for each core; tf-keras: the Estimator's Keras side; scikit-learn:
-        # the yardstick of the metrics; ipython: a session that must outlive a command; the last
-        # three: the schemas of what is in deploy/
+        # pytest-xdist: a process for each core; scikit-learn: the yardstick of the metrics; pandas
+        # and tf_slim: what programs of the Estimator use; ipython: a session that must outlive a
+        # command; the last three: the schemas of what is in deploy/
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
-            "tf-keras>=2.15",
             "scikit-learn>=1.4",
+            "pandas>=2",
+            "tf_slim>=1.1",
             "ipython>=8.10",
             "check-jsonschema>=0.36",
             "kubernetes-validate>=1.34",
             "pyyaml>=6",
         ],
+        "contrib": ["tf_slim>=1.1"],  # tf.contrib.layers and tf.contrib.slim
         "notebook": ["ipywidgets>=8"],  # the progress bar there; without it there are lines
         "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
         "lint": [

@@ -6,6 +6,7 @@ Running the same command again resumes from the newest checkpoint, or, once the 
 only evaluates.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from cnn_mnist.cluster import listening, tf_config
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.commands import MODES, Options
 from cnn_mnist.data.dataset import DIGITS
+from cnn_mnist.estimator.keras import VersionError, choose_legacy
 from cnn_mnist.exports.export import FORMATS
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
 from cnn_mnist.models.tables import TABLES, meanings, require_known
@@ -246,5 +248,13 @@ def chosen_options(cluster: Cluster | None) -> Options:
     return Options(cluster=cluster, strategy=strategy, **given)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the command in `sys.argv`, as a process of its own, which then ends."""
+    if not process.interactive():
+        with contextlib.suppress(VersionError):  # Keras 3 serves, too, but takes longer to load
+            choose_legacy()
     end_program(main())
+
+
+if __name__ == "__main__":
+    run()

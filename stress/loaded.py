@@ -5,9 +5,11 @@ The package is loaded, too, but for `cnn_mnist.main`: each program loads that as
 
 import importlib
 
+from cnn_mnist.estimator.keras import choose_legacy
 from cnn_mnist.utils import console
 
 # As the program does before it loads TensorFlow.
+choose_legacy()
 console.tame_environment()
 console.show_log_lines(console.stderr_console())
 MODULES = (

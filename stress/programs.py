@@ -272,6 +272,7 @@ def _child(
 
 def _python(kind: str, what: str, *arguments: str) -> None:
     sys.argv = [kind, *arguments]
+    sys.path.insert(0, str(Path.cwd()))  # as Python does
     if kind == "-m":
         sys.modules.pop(what, None)  # it is to be loaded as `__main__`
         runpy.run_module(what, run_name="__main__", alter_sys=True)
