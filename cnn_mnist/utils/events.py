@@ -21,7 +21,7 @@ from cnn_mnist.utils.files import naming, write_files
 
 PROBE, PROBE_BYTES = ".probe", 1 << 16
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
+WRITER_THREAD = "EventLoggerThread"  # TensorFlow's name for it
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def quiet_threads() -> Iterator[None]:
     before = threading.excepthook
 
     def quietly(failure: Any) -> None:
-        if failure.thread is None or failure.thread.name not in WRITER_THREADS:
+        if failure.thread is None or failure.thread.name != WRITER_THREAD:
             before(failure)
 
     threading.excepthook = quietly
@@ -69,16 +69,15 @@ def require_space(folder: str | os.PathLike) -> None:
 def begin(folder: str | os.PathLike) -> None:
     """Lets the Estimator's curves of a run begin in a new file, in a folder made if need be.
 
-    TensorFlow keeps a folder's writer for the whole life of the process. In a notebook its file may
-    have been deleted since, or lie in the folder that the process worked in before.
+    TensorFlow keeps a folder's writer until the process ends. In a notebook its file may have been
+    deleted since, or lie in the folder that the process worked in before.
 
     Raises:
       OSError: no file can be made there.
     """
     import tensorflow as tf
 
-    require_space(folder)
-    _await_new_name(folder)
+    _await_new_file(folder)
     tf.compat.v1.summary.FileWriterCache.clear()
 
 
@@ -98,30 +97,30 @@ def writer(folder: str | os.PathLike) -> Any:
     """
     import tensorflow as tf
 
-    require_space(folder)
-    _await_new_name(folder)
+    _await_new_file(folder)
     with tf.Graph().as_default():
         return tf.compat.v1.summary.FileWriter(str(folder))
 
 
-def _await_new_name(folder: str | os.PathLike) -> None:
-    """Waits for the next second if an event file was begun in this one.
+def _await_new_file(folder: str | os.PathLike) -> None:
+    """Checks that an event file can be made, and waits for a second in which none was begun.
 
     TensorFlow names an event file by the second in which it is begun, and would write over it.
     """
+    require_space(folder)
     while any(Path(folder).glob(f"events.out.tfevents.{int(time.time())}.*")):
         time.sleep(0.05)
 
 
 def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
-    """Sees to it that all that was given to a `FileWriter` is in its event file.
+    """Makes sure that all that was given to a `FileWriter` is in its event file.
 
-    An event file that somebody deleted or damaged costs its curves and nothing else: that is told
-    in the log, and those to come go into a new file.
+    If somebody deleted or damaged that file, its curves are lost and nothing else: a warning tells
+    it, and those to come go into a new file.
 
     Args:
       step: the file must tell of it; None if that is not known.
-      graph: is written into a new file, too.
+      graph: is written into the new file, too.
 
     Raises:
       CurvesError: the disk is full.
@@ -134,7 +133,11 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
         _require_whole(folder, step)
     except (RunError, OSError, tf.errors.OpError) as error:
-        _require_not_full(folder, error)
+        if _is_full(folder):
+            raise CurvesError(
+                f"{folder}: the curves cannot be written: {reason(error)}; "
+                "make room and run the same command again"
+            ) from error
         log.warning(
             "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
             "come go into a new file",
@@ -150,11 +153,7 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
 
 
 def _require_whole(folder: Path, step: int | None) -> None:
-    """Checks that the newest event file can be read to its end, and tells of a step.
-
-    Raises:
-      RunError, OSError, OpError: it does not, or there is none.
-    """
+    """Checks that the newest event file can be read to its end, and tells of a step."""
     import tensorflow as tf
 
     paths = sorted(folder.glob(EVENT_FILES), key=lambda path: path.stat().st_mtime_ns)
@@ -165,17 +164,9 @@ def _require_whole(folder: Path, step: int | None) -> None:
         raise RunError(f"{paths[-1].name} has nothing of step {step:,}")
 
 
-def _require_not_full(folder: Path, error: Exception) -> None:
-    """Checks that curves were not lost for want of room.
-
-    Raises:
-      CurvesError: there is none.
-    """
+def _is_full(folder: Path) -> bool:
     try:
         require_space(folder)
-    except OSError as lacking:
-        if lacking.errno in NO_ROOM:
-            raise CurvesError(
-                f"{folder}: the curves cannot be written: {reason(error)}; "
-                "make room and run the same command again"
-            ) from error
+    except OSError as error:
+        return error.errno in NO_ROOM
+    return False

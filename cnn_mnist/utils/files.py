@@ -26,22 +26,22 @@ def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> lis
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    moves = {folder / f".{name}.{os.getpid()}.part": folder / name for name in contents}
+    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in contents}
     try:
-        for (temporary, path), content in zip(moves.items(), contents.values(), strict=True):
-            with naming(path), temporary.open("wb") as file:
+        for name, content in contents.items():
+            with naming(folder / name), parts[name].open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for temporary, path in moves.items():
-            with naming(path):
-                temporary.replace(path)
+        for name, part in parts.items():
+            with naming(folder / name):
+                part.replace(folder / name)
         sync(folder)
     except BaseException:
-        for temporary in moves:
-            temporary.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
         raise
-    return list(moves.values())
+    return [folder / name for name in contents]
 
 
 @contextlib.contextmanager
@@ -57,11 +57,7 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def sync(path: str | os.PathLike) -> None:
-    """Forces a file's content, or a folder's list of names, onto the disk.
-
-    Raises:
-      OSError: that cannot be done; a full disk.
-    """
+    """Forces a file's content, or a folder's list of names, onto the disk."""
     with naming(path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -92,7 +88,7 @@ def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
 
     Raises:
       InputError: `export_dir` cannot be made, or is not empty.
-      OSError: it cannot be written to; a full disk. Its `filename` is `export_dir`.
+      OSError: it cannot be written to. Its `filename` is `export_dir`.
     """
     check_free(export_dir, flag)
     target = Path(export_dir).resolve()  # of a link, the folder itself
@@ -105,11 +101,9 @@ def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
 
 
 def check_folder(flag: str, name: str, *, writable: bool) -> None:
-    """Checks that a folder is there or can be made. Nothing is made.
+    """Checks that the folder `name`, value of a flag, is there or can be made. Makes nothing.
 
     Args:
-      flag: the name of the flag, without dashes.
-      name: the folder.
       writable: whether files are to be written there.
 
     Raises:
