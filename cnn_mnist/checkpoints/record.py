@@ -1,7 +1,7 @@
 """What is trained in a `model_dir`, as noted in its `recipe.json`.
 
-A run goes on where another stopped only if it would train the same: recipe, images and TensorFlow.
-Anything else would end with weights that no single run gives.
+A run goes on where another stopped only if recipe, images and TensorFlow are the same. Otherwise it
+would end with weights that no single run gives.
 """
 
 import dataclasses
@@ -60,9 +60,7 @@ def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
 
 
 def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recipe:
-    """A recipe that is given, itself or by its name; or else the one noted in `model_dir`.
-
-    Where none is noted, the classic one.
+    """The given recipe, or that of the given name; else the one noted in `model_dir`, or classic.
 
     Raises:
       RecordError: the note there cannot be read.
@@ -113,7 +111,8 @@ def check(record: Record, model_dir: str) -> None:
         return
     schedule = there.recipe.learning_rate_schedule
     differing = []
-    for name, was, now in _pairs(there.recipe, record.recipe):
+    for name, was in there.recipe.params().items():
+        now = getattr(record.recipe, name)
         grown = name == "steps" and now > was
         if now == was or (grown and schedule == "constant"):
             continue
@@ -139,11 +138,7 @@ def check(record: Record, model_dir: str) -> None:
 
 
 def write(record: Record, model_dir: str | Path) -> None:
-    """Notes in `model_dir` what is trained there.
-
-    Raises:
-      OSError: that cannot be written.
-    """
+    """Notes in `model_dir` what is trained there."""
     text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
     write_files(model_dir, {FILE: text.encode()})
 
@@ -158,7 +153,3 @@ def _recipe(fields: dict[str, Any]) -> Recipe:
     recipe = Recipe(**{**older, **fields})
     require_known(recipe, but="network")  # which may be one of a program that is not loaded
     return recipe
-
-
-def _pairs(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
-    return [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one)]

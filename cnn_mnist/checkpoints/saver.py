@@ -1,14 +1,16 @@
 """Saves checkpoints that can be trusted.
 
-A checkpoint is written into a folder of its own, read back, and forced onto the disk before its
-files are moved to where they are looked for, the `.index` file last: whoever finds a `.index` has
-found a whole checkpoint, at whatever moment the run was killed. Names, format and the state file
-`checkpoint` are those of TensorFlow's own Saver.
+A checkpoint is written into a folder of its own, read back, and forced onto the disk. Then its
+files are moved to where they are looked for, the `.index` file last. So a `.index` means a whole
+checkpoint, whenever the run was killed. Names, format and the state file `checkpoint` are those of
+TensorFlow's own Saver.
 """
 
+import contextlib
 import errno
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +47,11 @@ class Saver(tf.compat.v1.train.Saver):
     """A Saver whose checkpoints become visible when they are whole, finite and on the disk."""
 
     def __init__(self, *, keep: int = KEPT, on_disk: str | None = None, **options: Any) -> None:
-        """Sets what is kept.
+        """Takes TensorFlow's options and two more.
 
         Args:
-          keep: how many of the newest checkpoints.
+          keep: how many of the newest checkpoints stay.
           on_disk: the checkpoint that the run begins from; it is not written anew.
-          options: of TensorFlow's Saver.
         """
         super().__init__(save_relative_paths=True, **options)
         self._keep = keep
@@ -61,10 +62,9 @@ class Saver(tf.compat.v1.train.Saver):
         sess: Any,
         save_path: str,
         global_step: int = 0,
-        latest_filename: str | None = None,
-        meta_graph_suffix: str = "meta",
+        *,
         write_meta_graph: bool = True,
-        **options: Any,
+        **ignored: Any,
     ) -> str:
         """Saves `save_path-STEP` and returns this prefix; STEP is what the checkpoint holds.
 
@@ -76,37 +76,45 @@ class Saver(tf.compat.v1.train.Saver):
         prefix = Path(f"{save_path}-{global_step}")
         if str(prefix) == self._on_disk:
             return str(prefix)
-        part = prefix.parent / PART
+        folder = prefix.parent
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            with quiet():
-                super().save(
-                    sess,
-                    str(part / prefix.name),
-                    meta_graph_suffix=meta_graph_suffix,
-                    write_meta_graph=write_meta_graph,
-                    write_state=False,
-                )
-            values = read(part / prefix.name)
-            step = int(values.get("global_step", global_step))
-            require_finite(values, f"step {step:,}")
-            if step != global_step:  # others went on training meanwhile
-                prefix = _renamed(part, prefix, Path(f"{save_path}-{step}"))
-            publish(part, prefix.name)
-            write_state(prefix.parent, step, self._keep)
-            prune(prefix.parent, step, self._keep)
+            with _part(folder) as part:
+                written = str(part / prefix.name)
+                with quiet():
+                    super().save(
+                        sess, written, write_meta_graph=write_meta_graph, write_state=False
+                    )
+                values = read(written)
+                step = int(values.get("global_step", global_step))
+                require_finite(values, f"step {step:,}")
+                if step != global_step:  # others went on training meanwhile
+                    prefix = _renamed(part, prefix, Path(f"{save_path}-{step}"))
+                publish(part, prefix.name)
+                write_state(folder, step, self._keep)
+                # Checkpoints of later steps are damaged: the run went on from an earlier one. They
+                # are not counted, and stay until the run reaches their steps.
+                for old in [old for old in steps(folder) if old <= step][: -self._keep]:
+                    delete(folder, old)
         except NonFiniteError:
             raise
         except (OSError, *READ_ERRORS) as error:
             if isinstance(error, LOST) and sess.sess_str:  # a cluster's session has an address
                 raise
-            shutil.rmtree(part, ignore_errors=True)
             raise _save_error(prefix, error, sess, write_meta_graph) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         self._on_disk = str(prefix)
         return str(prefix)
+
+
+@contextlib.contextmanager
+def _part(folder: Path) -> Iterator[Path]:
+    """Makes the folder of a save that is under way; it is gone in the end."""
+    part = folder / PART
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
@@ -177,21 +185,19 @@ def copy(prefix: Path, folder: Path) -> None:
 
     Raises:
       FileNotFoundError: it is no longer there, or only parts of it; `folder` stays as it is.
-      OSError: it cannot be written.
     """
     step = int(prefix.name.rpartition("-")[2])
-    part = folder / PART
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with _part(folder) as part:
         for path in files_of(prefix.parent).get(step, []):
             if path.suffix != ".meta":
                 shutil.copyfile(path, part / path.name)
-        _require_copied(part / prefix.name)
+        copied = part / prefix.name
+        try:
+            read(copied)
+        except READ_ERRORS as error:  # its files may have been deleted one by one
+            raise FileNotFoundError(errno.ENOENT, reason(error), str(copied)) from error
         publish(part, prefix.name)
         write_state(folder, step)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
@@ -201,24 +207,12 @@ def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
       step: that of the newest.
       keep: how many stay.
     """
-    kept = [kept for kept in steps(folder) if kept <= step][-keep:]
+    kept = [old for old in steps(folder) if old <= step][-keep:]
     lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
     lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in kept]
     if (folder / STATE).is_dir():  # where a file belongs
         remove(folder / STATE)
     write_files(folder, {STATE: ("\n".join(lines) + "\n").encode()})
-
-
-def prune(folder: Path, newest: int, keep: int) -> None:
-    """Deletes the checkpoints of a folder that are older than the newest ones.
-
-    Args:
-      newest: the step of the newest. Those of later steps are damaged: the run went on from an
-        earlier one. They are not counted, and stay until the run reaches their steps.
-      keep: how many stay.
-    """
-    for step in [step for step in steps(folder) if step <= newest][:-keep]:
-        delete(folder, step)
 
 
 def delete(folder: Path, step: int) -> None:
@@ -228,11 +222,7 @@ def delete(folder: Path, step: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Deletes a file if it is there, or an empty folder in its place.
-
-    Raises:
-      OSError: it cannot be deleted, as a folder with something in it.
-    """
+    """Deletes a file if it is there, or an empty folder in its place."""
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
@@ -245,6 +235,12 @@ def steps(folder: Path) -> list[int]:
     return sorted(step for step, paths in found if any(path.suffix == INDEX for path in paths))
 
 
+def step_in_name(prefix: str | Path) -> int | None:
+    """The step in a checkpoint's prefix `model.ckpt-STEP`; None for one of another form."""
+    match = FILE_NAME.fullmatch(f"{Path(prefix).name}{INDEX}")
+    return int(match[1]) if match else None
+
+
 def files_of(folder: Path) -> dict[int, list[Path]]:
     """The files of all checkpoints in a folder, by step."""
     found: dict[int, list[Path]] = {}
@@ -253,14 +249,6 @@ def files_of(folder: Path) -> dict[int, list[Path]]:
             if match := FILE_NAME.fullmatch(path.name):
                 found.setdefault(int(match[1]), []).append(path)
     return found
-
-
-def _require_copied(prefix: Path) -> None:
-    """Checks that a copied checkpoint is whole: its files may have been deleted one by one."""
-    try:
-        read(prefix)
-    except READ_ERRORS as error:
-        raise FileNotFoundError(errno.ENOENT, reason(error), str(prefix)) from error
 
 
 def _renamed(folder: Path, old: Path, new: Path) -> Path:
