@@ -47,12 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     2 means a damaged shard, too.
     """
 
-    def command() -> int:
-        options = _parser().parse_args(argv)
-        console.tame_environment()
-        return _write(options) if options.check is None else check(options.check)
-
-    return process.code_of(command)
+    return process.code_of(lambda: _run(_parser().parse_args(argv)))
 
 
 def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
@@ -82,8 +77,6 @@ def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
             path = folder / f"{name}-{i:05}-of-{n:05}.tfrecord"
             written[name].append(_write_shard(path, split.images[i::n], split.labels[i::n]))
         shard_list.write(folder, **written)
-        files.sync(folder / shard_list.FILE)
-        files.sync(folder)
 
 
 def check(folder: str) -> int:
@@ -112,7 +105,10 @@ def check(folder: str) -> int:
     return 2 if faults else 0
 
 
-def _write(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
+    console.tame_environment()
+    if options.check is not None:
+        return check(options.check)
     files.check_folder("output_dir", options.output_dir, writable=True)
     files.check_free(options.output_dir, "output_dir")
     data = dataset.load(options.data_dir, validation_size=0)
@@ -125,9 +121,7 @@ def _write(options: argparse.Namespace) -> int:
 
 def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
     content = tfrecord.encode(images, labels).tobytes()
-    with files.naming(path):
-        path.write_bytes(content)
-    files.sync(path)
+    files.write_files(path.parent, {path.name: content})
     return Shard(path, len(labels), len(content), hashlib.sha256(content).hexdigest())
 
 

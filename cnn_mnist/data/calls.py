@@ -1,7 +1,7 @@
 """Several training steps in one call of a session: where a call ends.
 
-A hook acts between two calls. So a call ends, at the latest, where a hook is due, and hooks act at
-the very steps at which they would with one step a call.
+A hook acts between two calls. So a call ends, at the latest, where a hook is due: hooks act at the
+same steps as with one step a call.
 """
 
 import dataclasses

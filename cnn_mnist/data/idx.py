@@ -13,10 +13,7 @@ import io
 import math
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -26,8 +23,8 @@ from cnn_mnist.data.sources import (
     Array,
     Source,
     check_count,
-    expect_end,
     extend,
+    extend_to_end,
     first_bytes,
 )
 
@@ -58,9 +55,9 @@ def read_array(
     content = bytearray()
     with (
         source.reading(content, "readable IDX content"),
-        _open_gzip(path) if source.compressed else path.open("rb") as file,
+        _File(path.open("rb", buffering=0)) as file,
+        gzip.GzipFile(fileobj=file) if source.compressed else file as stream,
     ):
-        stream = cast(io.BufferedIOBase, file)
         shape = _read_idx_header(content, stream, source, item_shape)
         check_count(shape[0], 4, source, labels)
         offset = len(content)
@@ -68,8 +65,7 @@ def read_array(
         if math.prod(shape) > MAX_VALUES:
             raise source.error(4, f"at most {MAX_VALUES} values", f"the shape {list(shape)}")
         items = f"{total} bytes ({offset} of header, {' x '.join(map(str, shape))} of values)"
-        extend(content, stream, total, source, items)
-        expect_end(content, stream, source)
+        extend_to_end(content, stream, total, source, items)
     if sha256 and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise source.error(0, f"content with sha256 {sha256}", digest, "reinstall the package")
     values = np.ndarray(shape, np.uint8, content, offset)
@@ -77,13 +73,7 @@ def read_array(
     return Array(values, source, shape_offset=4, values_offset=offset)
 
 
-@contextmanager
-def _open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
-    with _GzipFile(path.open("rb", buffering=0)) as file, gzip.GzipFile(fileobj=file) as stream:
-        yield stream
-
-
-class _GzipFile(io.BufferedReader):
+class _File(io.BufferedReader):
     """A file of which `gzip` cannot skip gigabytes of zeros, which it does one by one."""
 
     _skipped = 0

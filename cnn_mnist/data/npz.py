@@ -15,8 +15,8 @@ from cnn_mnist.data.sources import (
     Array,
     Source,
     check_count,
-    expect_end,
     extend,
+    extend_to_end,
     first_bytes,
     item_shape_of,
 )
@@ -66,8 +66,8 @@ def _read_npy(archive: zipfile.ZipFile, key: str, path: Path, labels: Array | No
         check_count(shape[0], 10, source, labels)
         offset = len(content)
         total = offset + math.prod(shape) * dtype.itemsize
-        extend(content, stream, total, source, f"{total} bytes (shape {list(shape)}, {dtype})")
-        expect_end(content, stream, source)
+        expected = f"{total} bytes (shape {list(shape)}, {dtype})"
+        extend_to_end(content, stream, total, source, expected)
     values = np.ndarray(shape, dtype, content, offset, order="F" if fortran_order else "C")
     values = np.ascontiguousarray(values)
     values.setflags(write=False)

@@ -102,8 +102,14 @@ def extend(
         content += piece
 
 
-def expect_end(content: bytearray, stream: io.BufferedIOBase, source: Source) -> None:
-    """Asks for one byte too many, which also makes gzip and zip compare their checksums."""
+def extend_to_end(
+    content: bytearray, stream: io.BufferedIOBase, size: int, source: Source, expected: str
+) -> None:
+    """Reads until `content` has `size` bytes, and checks that there are no more.
+
+    To ask for one more also makes gzip and zip compare their checksums.
+    """
+    extend(content, stream, size, source, expected)
     if stream.read1(1):
         raise source.error(len(content), "the end of the content", "more bytes")
 
@@ -117,8 +123,7 @@ def check_count(count: int, offset: int, source: Source, labels: Array | None) -
     """
     if count > MAX_EXAMPLES:
         raise source.error(offset, f"at most {MAX_EXAMPLES} examples", count)
-    if labels and count != len(labels.values):
+    if labels and count != (found := len(labels.values)):
         expected = f"{count} labels, one for each image in {source}"
-        found = len(labels.values)
         remedy = "put the matching file there"
         raise labels.source.error(labels.shape_offset, expected, found, remedy)

@@ -53,7 +53,11 @@ class Examples(Protocol):
         """Their batches, in the order that the seed decides."""
 
     def pieces(self) -> Iterator[Split]:
-        """All examples, as many at a time as memory is meant to hold."""
+        """All examples, as many at a time as memory is meant to hold.
+
+        Raises:
+          DatasetError: some cannot be read.
+        """
 
     def digest(self, validation: Split) -> str:
         """The sha256 of what a training run reads: these examples and those of the validation."""
@@ -82,7 +86,7 @@ class Split:
         yield self
 
     def digest(self, validation: Split) -> str:
-        """As of `Examples`; of all values."""
+        """As of `Examples`: of all values."""
         content = hashlib.sha256()
         for split in (self, validation):
             content.update(f"{len(split)}:".encode())
@@ -102,10 +106,8 @@ class _BatchesInMemory:
     seed: int
 
     def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
-        every = batch_indices(
-            step, size=len(self.split), batch_size=self.batch_size, seed=self.seed
-        )
-        return every[first:][:size]
+        sizes = {"size": len(self.split), "batch_size": self.batch_size}
+        return batch_indices(step, **sizes, seed=self.seed)[first:][:size]
 
     def rows(
         self, step: int, first: int = 0, size: int | None = None
@@ -119,13 +121,10 @@ class _BatchesInMemory:
 
 
 def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
-    """Which of `size` images in memory make up the batch of a step.
+    """Which of `size` images in memory make up the batch of a step: `int64 [batch_size]`.
 
     The steps read one endless row of numbers, epoch after epoch. Each epoch is a permutation of
-    all images: every image comes once per epoch, and a batch may end one epoch and begin the next.
-
-    Returns:
-      `int64 [batch_size]`, each at least 0 and below `size`.
+    all images, and a batch may end one epoch and begin the next.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs, places = positions // size, positions % size
