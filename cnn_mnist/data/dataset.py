@@ -18,13 +18,7 @@ from cnn_mnist.data import idx, npz, shard_list
 from cnn_mnist.data.idx import read_idx as read_idx
 from cnn_mnist.data.sharded import ShardedSplit
 from cnn_mnist.data.sources import IMAGE_SHAPE as IMAGE_SHAPE
-from cnn_mnist.data.sources import (
-    NUM_CLASSES,
-    READING_ORDER,
-    Array,
-    DatasetError,
-    item_shape_of,
-)
+from cnn_mnist.data.sources import ITEM_SHAPES, NUM_CLASSES, Array, DatasetError
 from cnn_mnist.data.splits import Examples, Split
 from cnn_mnist.utils.errors import reason, shown
 
@@ -69,7 +63,6 @@ def load(
     Raises:
       DatasetError: the folder, a file or a size is not as described here.
     """
-    embedded = data_dir is None
     if data_dir == "":  # to pathlib this is the current folder
         raise DatasetError("--data_dir: expected the name of a folder, found ''; give one")
     folder = Path(_EMBEDDED_DIR if data_dir is None else data_dir)
@@ -80,9 +73,10 @@ def load(
         arrays = npz.read_arrays(paths["x_train"])
     else:
         arrays = {}
-        for key in READING_ORDER:
-            labels, sha256 = arrays.get(f"y{key[1:]}"), _SHA256[key] if embedded else None
-            arrays[key] = idx.read_array(paths[key], item_shape_of(key), labels, sha256)
+        for key, item_shape in ITEM_SHAPES.items():
+            labels = arrays.get(f"y{key[1:]}")
+            sha256 = _SHA256[key] if data_dir is None else None
+            arrays[key] = idx.read_array(paths[key], item_shape, labels, sha256)
     train = _split(arrays["x_train"], arrays["y_train"])
     test = _split(arrays["x_test"], arrays["y_test"])
     end = _end_of_training(len(train), str(arrays["x_train"].source), validation_size, train_size)
@@ -102,11 +96,7 @@ def digest(data: Dataset) -> str:
 
 
 def in_memory(split: Examples) -> Split:
-    """The split itself, for what needs its arrays.
-
-    Raises:
-      DatasetError: it is in shards.
-    """
+    """The split itself, for what needs its arrays; DatasetError if it is in shards."""
     if isinstance(split, Split):
         return split
     raise DatasetError(

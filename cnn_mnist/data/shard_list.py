@@ -63,10 +63,9 @@ class ShardList:
 
 
 def read(folder: Path) -> ShardList:
-    """Reads `shards.json` in a folder, and looks whether the files are there, in the right size.
+    """Reads `shards.json` in a folder, and checks that the files are there, in the right size.
 
-    Raises:
-      DatasetError: the list cannot be read or is wrong; a shard is missing or has another size.
+    Raises DatasetError if the list is wrong, or a shard is missing or has another size.
     """
     shards = read_list(folder)
     seen: dict[tuple[int, int], Shard] = {}
@@ -82,11 +81,7 @@ def read(folder: Path) -> ShardList:
 
 
 def read_list(folder: Path) -> ShardList:
-    """Reads `shards.json` in a folder; the files themselves are not looked at.
-
-    Raises:
-      DatasetError: it cannot be read or is wrong; the message names the field.
-    """
+    """Reads `shards.json`, but no shards; raises DatasetError, which names the wrong field."""
     path = folder / FILE
     first_bytes(path)
     try:
@@ -180,19 +175,13 @@ def check_size(shard: Shard) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise DatasetError(f"{name}: expected a regular file, found none; {remedy}")
     if status.st_size != shard.size:
-        raise DatasetError(
-            f"{name}: expected {shard.size} bytes, found {status.st_size}; "
-            "replace it by a good copy"
-        )
+        sizes = f"expected {shard.size} bytes, found {status.st_size}"
+        raise DatasetError(f"{name}: {sizes}; replace it by a good copy")
     return status
 
 
 def check(shard: Shard) -> None:
-    """Reads a shard whole: its size, its records and what they hold, its sha256.
-
-    Raises:
-      DatasetError: something is wrong; the message names the file.
-    """
+    """Raises DatasetError if size, checksums, content or sha256 of a shard are wrong."""
     check_size(shard)
     source, digest, end = Source(shard.path), hashlib.sha256(), 0
     for records in tfrecord.read(shard.path, shard.records):
@@ -212,9 +201,7 @@ def check(shard: Shard) -> None:
 def prefixes(counts: Sequence[int], total: int) -> np.ndarray:
     """How many records of each shard are among the first `total` of all: `int64 [shards]`.
 
-    Args:
-      counts: the records of each shard.
-      total: at most the sum of them.
+    `counts` are the records of each shard; `total` is at most their sum.
     """
     records = np.asarray(counts, np.int64)
     rounds = range(int(records.max()) + 1)  # of the dealer
@@ -225,11 +212,7 @@ def prefixes(counts: Sequence[int], total: int) -> np.ndarray:
 
 
 def first_images(shards: Sequence[Shard], count: int) -> Split:
-    """Reads the first `count` images of all, in their order, into memory.
-
-    Raises:
-      DatasetError: a shard is damaged.
-    """
+    """Reads the first `count` images of all, in their order; DatasetError for a damaged shard."""
     images = np.empty([count, *IMAGE_SHAPE], np.uint8)
     labels = np.empty(count, np.int32)
     parts = prefixes([shard.records for shard in shards], count)

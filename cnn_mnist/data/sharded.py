@@ -33,22 +33,16 @@ class Reading(NamedTuple):
 
 
 class ShardedSplit:
-    """Training images in shards.
+    """Training images in shards."""
 
-    Attributes:
-      shards: the list of them.
-      firsts: `int64 [shards]`, the first record of each that is trained on.
-      counts: `int64 [shards]`, how many are trained on, from there on.
-      damage: what `fault` returns.
-    """
-
-    damage = ""
+    damage = ""  # what `fault` returns
 
     def __init__(self, shards: Sequence[Shard], begin: int, end: int) -> None:
         """Leaves out the images, in the order of all, before `begin` and from `end` on."""
         self.shards = tuple(shards)
         self._begin, self._end = begin, end
         records = [shard.records for shard in shards]
+        # Of each shard, the first record that is trained on, and how many: int64 [shards].
         self.firsts = prefixes(records, begin)
         self.counts = prefixes(records, end) - self.firsts
 

@@ -23,23 +23,18 @@ class Batches(Protocol):
     def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
         """Which images make up rows `first` to `first + size` of a step's batch; by default all.
 
-        Returns:
-          `int64 [b]`, each at least 0 and below N. Each number comes once per epoch.
+        `int64 [b]`, each at least 0 and below N; each number comes once per epoch.
         """
 
     def rows(
         self, step: int, first: int = 0, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same rows: images `uint8 [b, 28, 28]` and labels `int32 [b]`.
-
-        Raises:
-          DatasetError: they cannot be read.
-        """
+        """Those rows: images `uint8 [b, 28, 28]`, labels `int32 [b]`; DatasetError for damage."""
 
     def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
         """The whole batches of n steps: images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
 
-        There are fewer than steps where one cannot be read: those before it.
+        If one cannot be read, only those before it.
         """
 
 
@@ -53,11 +48,7 @@ class Examples(Protocol):
         """Their batches, in the order that the seed decides."""
 
     def pieces(self) -> Iterator[Split]:
-        """All examples, as many at a time as memory is meant to hold.
-
-        Raises:
-          DatasetError: some cannot be read.
-        """
+        """All examples, as many at a time as memory is meant to hold; may raise DatasetError."""
 
     def digest(self, validation: Split) -> str:
         """The sha256 of what a training run reads: these examples and those of the validation."""

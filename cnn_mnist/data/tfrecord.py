@@ -28,6 +28,7 @@ import numpy as np
 from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes
 from cnn_mnist.utils.console import load_tensorflow
 from cnn_mnist.utils.errors import reason
+from cnn_mnist.utils.lazy import tf
 
 PIXELS = math.prod(IMAGE_SHAPE)
 HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds
@@ -40,28 +41,16 @@ EXPECTED = f'an Example with an "image" of {PIXELS} bytes and a "label" from 0 t
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Records of a file, one after another, whose checksums were right.
+    """Records of a file, one after another, whose checksums were right."""
 
-    Attributes:
-      source: the file.
-      content: `uint8`, bytes of the file.
-      starts: `int64 [N]`, where in `content` each Example begins.
-      lengths: `int64 [N]`, in bytes.
-      offset: of the content in the file, in bytes.
-    """
-
-    source: Source
-    content: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    offset: int
+    source: Source  # the file
+    content: np.ndarray  # uint8, bytes of the file
+    starts: np.ndarray  # int64 [N], where in `content` each Example begins
+    lengths: np.ndarray  # int64 [N], in bytes
+    offset: int  # of the content in the file, in bytes
 
     def decode(self, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """The images and labels of some records, `uint8 [n, 28, 28]` and `int32 [n]`.
-
-        Raises:
-          DatasetError: a record is not such an Example.
-        """
+        """Images `uint8 [n, 28, 28]` and labels `int32 [n]`; DatasetError for a wrong record."""
         starts, lengths = self.starts[chosen], self.lengths[chosen]
         images = np.empty([len(starts), PIXELS], np.uint8)
         labels = np.empty(len(starts), np.int64)
@@ -88,11 +77,9 @@ class Records:
 
 
 def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The TFRecord file of images and labels: its bytes, `uint8 [N, bytes of a record]`.
+    """The bytes of the TFRecord file of images and labels: `uint8 [N, bytes of a record]`.
 
-    Args:
-      images: `uint8 [N, 28, 28]`.
-      labels: integers `[N]`, 0 to 9.
+    Images are `uint8 [N, 28, 28]`, labels integers `[N]`, 0 to 9.
     """
     length = len(_TEMPLATE)
     header = struct.pack("<Q", length)
@@ -112,12 +99,11 @@ def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
     """Reads the first `count` records of a file, in pieces of about `at_once` bytes.
 
-    Raises:
-      DatasetError: the file cannot be read, is damaged or has fewer records.
+    Raises DatasetError if the file cannot be read, is damaged or has fewer records.
     """
     first_bytes(path)
     source, number, offset = Source(path), 0, 0
-    with source.reading(b"", "a readable file"), path.open("rb") as file:
+    with source.reading("a readable file"), path.open("rb") as file:
         while number < count:
             content, starts, lengths = bytearray(), [], []
             while number < count and (not content or len(content) < at_once):
@@ -134,8 +120,8 @@ def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
                 what = f"{length} bytes of record {number} and their checksum"
                 content += _read(file, length + FOOTER, place + HEADER, source, what)
                 number += 1
-            ends = np.array(starts, np.int64), np.array(lengths, np.int64)
-            records = Records(source, np.frombuffer(content, np.uint8), *ends, offset)
+            places = np.array(starts, np.int64), np.array(lengths, np.int64)
+            records = Records(source, np.frombuffer(content, np.uint8), *places, offset)
             _check_crcs(records, number - len(starts))
             offset += len(content)
             yield records
@@ -232,7 +218,6 @@ _BEHIND = _IMAGE_AT + PIXELS
 def _parse(example: bytes) -> tuple[bytes, int]:
     """The pixels and the label of an Example; a ValueError says what was found instead."""
     load_tensorflow()
-    import tensorflow as tf
     from google.protobuf.message import DecodeError
 
     try:
