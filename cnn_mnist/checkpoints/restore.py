@@ -51,12 +51,10 @@ def _reading(checkpoint: str) -> Iterator[None]:
 
 
 def newest(recipe: Recipe, model_dir: str) -> str:
-    """The prefix of the newest whole checkpoint in a folder, which fits the recipe.
-
-    Newer ones that are damaged are told in the log.
+    """The prefix of the newest whole checkpoint in a folder; warns of newer, damaged ones.
 
     Raises:
-      CheckpointError: there is none, none is whole, or it is of another network.
+      CheckpointError: there is none, none is whole, or it does not fit the recipe.
     """
     checkpoint = newest_whole(model_dir)
     if checkpoint is None:
@@ -81,9 +79,7 @@ def _one_level_down(model_dir: str) -> str:
 
 
 def newest_whole(model_dir: str) -> str | None:
-    """The prefix of the newest checkpoint in a folder that can be read to its last byte.
-
-    None if there is no checkpoint at all.
+    """The prefix of the newest checkpoint that can be read to its last byte; None if there is none.
 
     Raises:
       CheckpointError: there are checkpoints, and none is whole.
@@ -107,12 +103,9 @@ def newest_whole(model_dir: str) -> str | None:
 
 
 def resume(recipe: Recipe, model_dir: str) -> int:
-    """Makes a folder ready to train in: the Estimator will go on from its newest whole checkpoint.
+    """Lets the Estimator go on from the newest whole checkpoint; returns its step, 0 without one.
 
     Deletes what a killed run left half-written. Only the one trainer of the folder may call it.
-
-    Returns:
-      The global step of that checkpoint; 0 if there is none.
 
     Raises:
       CheckpointError: there are checkpoints and none can be used.
@@ -133,53 +126,35 @@ def resume(recipe: Recipe, model_dir: str) -> int:
 
 
 def require_whole(checkpoint: str | Path) -> None:
-    """Checks that a checkpoint can be read to its last byte, and is of the step in its name.
-
-    Raises:
-      READ_ERRORS: it cannot, or is of another.
-    """
+    """Raises READ_ERRORS for a checkpoint that is damaged, or of another step than its name."""
     named, step = saver.step_in_name(checkpoint), saver.read(checkpoint).get("global_step")
     if named is not None and step is not None and step.tolist() != named:
         raise RunError(f"it is of step {step}")
 
 
 def step_of(checkpoint: str) -> int:
-    """The global step that a checkpoint was saved at.
-
-    Raises:
-      CheckpointError: it cannot be read.
-    """
+    """The global step that a checkpoint was saved at; raises CheckpointError for a damaged one."""
     with _reading(checkpoint):
         return int(tf.train.load_variable(checkpoint, "global_step"))
 
 
 def latest(model_dir: str) -> tuple[str, int]:
-    """The prefix and the step of the checkpoint that a training has just ended with.
-
-    It was read back when it was saved, so it is whole.
-    """
+    """The prefix and the step of the checkpoint that a training has just saved, which is whole."""
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return checkpoint, step_of(checkpoint)
 
 
 def saved_step(model_dir: str) -> int:
-    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none.
-
-    Raises:
-      CheckpointError: it cannot be read.
-    """
+    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none."""
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return step_of(checkpoint) if checkpoint else 0
 
 
 def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
-    """Checks the names and shapes of a checkpoint's variables.
-
-    Args:
-      training: whether it must hold the optimizer's variables too.
+    """Checks the names and shapes of a checkpoint's variables; see `variable_shapes`.
 
     Raises:
-      CheckpointError: if it cannot be read, or is of another network.
+      CheckpointError: it cannot be read, or is of another network.
     """
     with _reading(checkpoint):
         found = dict(tf.train.list_variables(checkpoint))
@@ -195,8 +170,7 @@ def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> No
 def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
     """Names and shapes of the variables that are read from a checkpoint of the recipe.
 
-    Args:
-      training: all of them, to go on with the training; otherwise those of the scored network.
+    To go on with the training these are all, otherwise those of the scored network.
     """
     return {name: v.shape.as_list() for name, v in _variables(recipe, training).items()}
 
@@ -204,12 +178,8 @@ def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list
 def scored_values(recipe: Recipe, checkpoint: str) -> dict[str, np.ndarray]:
     """The scored network in a checkpoint that fits the recipe, and `global_step`.
 
-    Returns:
-      Name of a variable in the network, such as `conv2d/kernel` -> its value, which may have
-      another name in the checkpoint.
-
-    Raises:
-      CheckpointError: it cannot be read.
+    By the variables' names in the network, such as `conv2d/kernel`; the checkpoint may have others.
+    Raises CheckpointError for a damaged one.
     """
     variables = _variables(recipe, training=False)
     with _reading(checkpoint):
@@ -228,10 +198,9 @@ def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
 
 
 def read_into(session: Any, checkpoint: str, recipe: Recipe) -> int:
-    """Gives the variables of the default graph their values; returns the global step.
+    """Gives the default graph's variables their values; returns the global step.
 
-    Raises:
-      CheckpointError: the checkpoint's files are damaged.
+    Raises CheckpointError for a damaged checkpoint.
     """
     with _reading(checkpoint):
         tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
@@ -241,8 +210,8 @@ def read_into(session: Any, checkpoint: str, recipe: Recipe) -> int:
 def _candidates(folder: Path) -> list[Path]:
     """The prefixes of all checkpoints that are, or should be, in a folder; the newest first.
 
-    Files without their `.index` are of a checkpoint that has lost it, unless it lies in the folder
-    of a save that was cut short: then there never was such a checkpoint.
+    Files without an `.index` mean that it was lost, unless it lies in the folder of a save that was
+    cut short: then there never was such a checkpoint.
     """
     unpublished = set(saver.files_of(folder / saver.PART)) - set(saver.steps(folder))
     steps = sorted(set(saver.files_of(folder)) - unpublished, reverse=True)
@@ -267,10 +236,7 @@ def _named_by_state(folder: Path) -> str | None:
 
 
 def _require_untrained(folder: Path) -> None:
-    """Checks that a folder without a checkpoint never had one.
-
-    The first is saved before the first step, so a trace of a step means that one was lost.
-    """
+    """Checks that a folder never had a checkpoint: the first is saved before the first step."""
     found = dataclasses.asdict(curves.read_curves(folder))
     traces = [name for name, curve in found.items() if curve["steps"]]
     if traces or (folder / BEST).exists():

@@ -28,7 +28,7 @@ INDEX = ".index"
 # A file of a checkpoint: model.ckpt-1000.index, .meta, .data-00000-of-00001
 FILE_NAME = re.compile(r"model\.ckpt-(0|[1-9]\d{0,17})(\.index|\.meta|\.data-\d{5}-of-\d{5})")
 
-# What TensorFlow's reader raises for the various states of a damaged file.
+# What TensorFlow's reader raises for damaged files; it checks checksums.
 READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, OverflowError, MemoryError)
 
 # What TensorFlow raises where another process of the session is gone.
@@ -47,12 +47,7 @@ class Saver(tf.compat.v1.train.Saver):
     """A Saver whose checkpoints become visible when they are whole, finite and on the disk."""
 
     def __init__(self, *, keep: int = KEPT, on_disk: str | None = None, **options: Any) -> None:
-        """Takes TensorFlow's options and two more.
-
-        Args:
-          keep: how many of the newest checkpoints stay.
-          on_disk: the checkpoint that the run begins from; it is not written anew.
-        """
+        """Keeps so many checkpoints; does not rewrite `on_disk`, which the run begins from."""
         super().__init__(save_relative_paths=True, **options)
         self._keep = keep
         self._on_disk = on_disk
@@ -95,10 +90,9 @@ class Saver(tf.compat.v1.train.Saver):
                 # are not counted, and stay until the run reaches their steps.
                 for old in [old for old in steps(folder) if old <= step][: -self._keep]:
                     delete(folder, old)
-        except NonFiniteError:
-            raise
         except (OSError, *READ_ERRORS) as error:
-            if isinstance(error, LOST) and sess.sess_str:  # a cluster's session has an address
+            of_cluster = isinstance(error, LOST) and sess.sess_str  # which has an address
+            if of_cluster or isinstance(error, NonFiniteError):
                 raise
             raise _save_error(prefix, error, sess, write_meta_graph) from error
         self._on_disk = str(prefix)
@@ -120,12 +114,11 @@ def _part(folder: Path) -> Iterator[Path]:
 def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
     """Lets a `Saver` write the checkpoints of the graph that is being built.
 
-    Once: of a network's replicas, which share a graph, the first calls for it.
-
     Args:
       model_dir: where the run goes on from the newest checkpoint.
       sharded: whether each process writes what it holds; if not, all comes to the one that saves.
     """
+    # Replicas of a network share a graph: the first one adds it.
     if not tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVERS):
         begins_from = tf.train.latest_checkpoint(model_dir)
         saver = Saver(on_disk=begins_from, sharded=sharded, defer_build=True)
@@ -133,21 +126,13 @@ def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
 
 
 def read(prefix: str | Path) -> dict[str, np.ndarray]:
-    """Every variable in a checkpoint: its name -> its value. Checks TensorFlow's checksums.
-
-    Raises:
-      READ_ERRORS: the checkpoint is not whole.
-    """
+    """Every variable in a checkpoint: its name -> its value; READ_ERRORS for a damaged one."""
     reader = tf.train.load_checkpoint(str(prefix))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def require_finite(values: dict[str, np.ndarray], when: str) -> None:
-    """Checks that no variable holds NaN or infinity.
-
-    Raises:
-      NonFiniteError: one does; the message names it.
-    """
+    """Raises NonFiniteError for the first variable that holds NaN or infinity."""
     for name, value in values.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             count = np.count_nonzero(~np.isfinite(value))
@@ -155,7 +140,7 @@ def require_finite(values: dict[str, np.ndarray], when: str) -> None:
 
 
 def non_finite(when: str, what: str) -> NonFiniteError:
-    """The error that tells of NaN or infinity: when, in what, and what to try."""
+    """The error that tells when NaN or infinity came, in what, and what to try."""
     return NonFiniteError(
         f"{when}: NaN or infinity in {what}; nothing of it was saved. "
         "Try a lower --learning_rate and another --model_dir"
@@ -165,8 +150,7 @@ def non_finite(when: str, what: str) -> NonFiniteError:
 def publish(part: Path, name: str) -> None:
     """Moves the files of the checkpoint `name` from the folder `part` to the one around it.
 
-    The `.index` file goes last. An older `.index` of the same name goes first, so that it is never
-    seen beside the new data.
+    The `.index` comes last. An older one is deleted first, so it is never seen beside new data.
     """
     folder = part.parent
     files = sorted(part.iterdir(), key=lambda path: path.suffix == INDEX)
@@ -183,8 +167,7 @@ def publish(part: Path, name: str) -> None:
 def copy(prefix: Path, folder: Path) -> None:
     """Puts a copy of a whole checkpoint, without its `.meta` file, into another folder.
 
-    Raises:
-      FileNotFoundError: it is no longer there, or only parts of it; `folder` stays as it is.
+    Raises FileNotFoundError if all or parts of it are gone; `folder` then stays as it is.
     """
     step = int(prefix.name.rpartition("-")[2])
     with _part(folder) as part:
@@ -201,12 +184,7 @@ def copy(prefix: Path, folder: Path) -> None:
 
 
 def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
-    """Tells TensorFlow's readers, in the file `checkpoint`, which checkpoints there are.
-
-    Args:
-      step: that of the newest.
-      keep: how many stay.
-    """
+    """Names to TensorFlow's readers, in the file `checkpoint`, the newest up to a step."""
     kept = [old for old in steps(folder) if old <= step][-keep:]
     lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
     lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in kept]

@@ -1,7 +1,6 @@
 """The words of a command line: where they come from, what a flag's value may be, and the help.
 
-absl reads the flags. What is wrong with one is said in one line of our own: the flag, what was
-expected, what was found.
+absl reads the flags. Errors are told in one line of our own: the flag, what was expected and found.
 """
 
 import itertools
@@ -27,7 +26,6 @@ CONNECTION_FILE = re.compile(r"--?f=.*\.json")
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 WHOLE = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|\d{1,3}(_\d{3})+)", re.ASCII)
 WIDTH = 88  # columns of the help
-INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "      "}
 LONGEST_NUMBER = 4_000  # digits; Python reads no more than 4,300
 
 
@@ -80,7 +78,7 @@ class Choice(_InOurWords, flags.EnumParser):
     enum_values: Any
 
     def __init__(self, names: Collection[str]) -> None:
-        """Sets the names; what is added to a table later can be chosen, too."""
+        """Sets the names; one that is added to a table later can be chosen, too."""
         super().__init__(names)
         self.names = self.enum_values = names
 
@@ -105,11 +103,9 @@ TEXT: flags.ArgumentParser[str] = flags.ArgumentParser()
 
 
 def typed(argv: Sequence[str] | None) -> list[str]:
-    """The arguments of a command, without the program's name.
+    """The arguments of a command, which is given with or without the program's name.
 
-    Args:
-      argv: a command, with or without the program's name; None: `sys.argv`. In a notebook that is
-        the command of the kernel, of which nothing is taken.
+    None means `sys.argv`. In a notebook that is the command of the kernel, and nothing is taken.
     """
     if isinstance(argv, str):
         raise TypeError(f"expected a list of arguments, found the text {argv!r}")
@@ -126,26 +122,23 @@ def help_text(program: str, about: str, values: flags.FlagValues) -> str:
         "--flagfile=FILE: Read flags from a text file, one a line.",
         *(_described(values[name]) for name in values),
     ]
+    wrapper = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent="      ")
     lines = [
         *(about.strip(), "", f"usage: {program} [flags]", ""),
         "Each flag is given as --flag=value or --flag value. Of a flag given twice, the last",
         "one counts. Thousands in whole numbers may be separated: 20000, 20,000 or 20_000.",
-        *("", *(textwrap.fill(text, WIDTH, **INDENT) for text in paragraphs)),
+        *("", *map(wrapper.fill, paragraphs)),
     ]
     return "\n".join(lines)
 
 
 def parse(arguments: Sequence[str], values: flags.FlagValues) -> None:
-    """Reads arguments, without the program's name, into flags, which start from their defaults.
-
-    Raises:
-      UsageError: a flag that does not exist, or a value that it does not take.
-    """
+    """Reads arguments into flags, which start from their defaults; raises UsageError."""
     for name in values:
         values[name].unparse()
     _check_no_flag_is_a_value(arguments, values)
     try:
-        positional = values(["", *arguments])[1:]
+        positional = values(["", *arguments])[1:]  # "": for the program's name
     except UnicodeDecodeError as error:
         raise UsageError(f"--flagfile: expected a text file, found {error}") from None
     except flags.CantOpenFlagFileError as error:

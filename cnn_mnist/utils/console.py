@@ -74,10 +74,7 @@ def shows_bars(console: Console) -> bool:
 
 
 def show_log_lines(console: Console) -> None:
-    """Prints the log lines of the whole program through `console`, above a progress bar.
-
-    See `is_shown` for which of them.
-    """
+    """Prints the program's log lines, if `is_shown`, through `console`, above a progress bar."""
     # TensorFlow adds a handler of its own unless the root logger has one.
     logging.basicConfig(handlers=[_ConsoleHandler(console)], level=logging.WARNING, force=True)
     logging.getLogger("tensorflow").setLevel(logging.INFO)

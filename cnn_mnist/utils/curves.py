@@ -31,7 +31,7 @@ class Curves:
 
 
 def read_curves(model_dir: str | os.PathLike) -> Curves:
-    """Reads the event files of a training run, as far as there are any.
+    """Reads the event files of a training run, if there are any.
 
     A damaged file counts up to the damage. Where several files have a value for a step, as after a
     resumed run, that of the latest file counts.

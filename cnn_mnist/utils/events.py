@@ -1,7 +1,7 @@
 """TensorBoard's event files: that they are written, and that it is told if they are not.
 
-TensorFlow writes them from a thread. When the disk is full, the thread dies with a traceback of its
-own; whoever gives it another event, or asks for all to be on disk, gets the error.
+TensorFlow writes them from a thread. When the disk is full, the thread dies and prints a traceback;
+the next call that adds an event, or flushes, raises the error.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from cnn_mnist.utils.console import redirected
 from cnn_mnist.utils.curves import EVENT_FILES
 from cnn_mnist.utils.errors import RunError, reason
 from cnn_mnist.utils.files import naming, write_files
+from cnn_mnist.utils.lazy import tf
 
 PROBE, PROBE_BYTES = ".probe", 1 << 16
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -48,18 +49,15 @@ def quiet_threads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
+    """Drops what TensorFlow's C++ code writes to stderr about an error that it also raises."""
     with Path(os.devnull).open("w") as nowhere, redirected(nowhere.fileno()):
         yield
 
 
 def require_space(folder: str | os.PathLike) -> None:
-    """Checks that a file can be made in a folder, which is made if need be, and be written.
+    """Raises OSError if no file can be written in a folder, which is made if need be.
 
     TensorFlow's writer would begin without one, print lines from its thread, and lose the curves.
-
-    Raises:
-      OSError: it cannot.
     """
     with naming(folder):
         for path in write_files(folder, {PROBE: bytes(PROBE_BYTES)}):
@@ -67,36 +65,23 @@ def require_space(folder: str | os.PathLike) -> None:
 
 
 def begin(folder: str | os.PathLike) -> None:
-    """Lets the Estimator's curves of a run begin in a new file, in a folder made if need be.
+    """Lets the Estimator's curves begin in a new file; raises OSError if none can be made.
 
     TensorFlow keeps a folder's writer until the process ends. In a notebook its file may have been
     deleted since, or lie in the folder that the process worked in before.
-
-    Raises:
-      OSError: no file can be made there.
     """
-    import tensorflow as tf
-
     _await_new_file(folder)
     tf.compat.v1.summary.FileWriterCache.clear()
 
 
 def writer_of_hooks(folder: str | os.PathLike) -> Any:
     """The `FileWriter` of a folder that TensorFlow's hooks use."""
-    import tensorflow as tf
-
     with tf.Graph().as_default():  # FileWriter belongs to graphs
         return tf.compat.v1.summary.FileWriterCache.get(str(folder))
 
 
 def writer(folder: str | os.PathLike) -> Any:
-    """A `FileWriter` of one's own, for curves without a graph.
-
-    Raises:
-      OSError: no file can be made there.
-    """
-    import tensorflow as tf
-
+    """A new `FileWriter`, for curves without a graph; raises OSError if it cannot make a file."""
     _await_new_file(folder)
     with tf.Graph().as_default():
         return tf.compat.v1.summary.FileWriter(str(folder))
@@ -125,8 +110,6 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
     Raises:
       CurvesError: the disk is full.
     """
-    import tensorflow as tf
-
     folder = Path(writer.get_logdir())
     try:
         writer.flush()
@@ -154,8 +137,6 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
 
 def _require_whole(folder: Path, step: int | None) -> None:
     """Checks that the newest event file can be read to its end, and tells of a step."""
-    import tensorflow as tf
-
     paths = sorted(folder.glob(EVENT_FILES), key=lambda path: path.stat().st_mtime_ns)
     if not paths:
         raise RunError("there is none")

@@ -21,12 +21,9 @@ class Ending:
     The first signal raises `KeyboardInterrupt` or `SystemExit(143)`, so that open files are closed.
     The next ends the process at once, because TensorFlow sometimes swallows an exception. In an
     interactive session every signal raises: the process is not the program's own.
-
-    Attributes:
-      asked: whether a signal came.
     """
 
-    asked = False
+    asked = False  # whether a signal came
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Receives a signal."""
