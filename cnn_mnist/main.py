@@ -47,7 +47,7 @@ def _define(
 
 def _define_field(field: Any) -> None:
     """Defines a flag that, if given, replaces the recipe's field of its name."""
-    parsers = {int: WholeNumber, float: Number, str: flags.ArgumentParser}
+    parsers: dict[type, Any] = {int: WholeNumber, float: Number, str: flags.ArgumentParser}
     names = field.metadata[CHOICES] or TABLES.get(field.name)
     parser = Choice(names) if names else parsers[field.type]()
     meaning = field.metadata[MEANING]
@@ -155,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    if arguments.asks_for_help(arguments.typed(argv)):
+    if any(word in arguments.HELP for word in arguments.typed(argv)):
         print(arguments.help_text(PROGRAM, str(__doc__), FLAGS))
         return 0
     with quiet_threads(), tf_config.taken() as cluster:

@@ -8,19 +8,17 @@ and `shards.json` (see `tfrecord.py` and `shard_list.py` for what is in them). T
 whole or not at all. `python -m cnn_mnist.main --data_dir=FOLDER` trains on it.
 
 Records are dealt to the shards round robin, not in blocks: a batch is drawn from one shard, which
-should therefore be a sample of the whole, also where the images come sorted.
+should be a sample of the whole even where the images come sorted.
 
 To spread shards over several disks, move them, and leave symbolic links in their place or change
-"file" in `shards.json` to where they are now. A run that was begun before goes on: it knows the
-shards by their content.
+"file" in `shards.json`. A run that was begun before goes on: it knows the shards by their content.
 
-A shard is read whole, and stays in memory while it is trained on: make as many as let three of them
-fit into memory, since a batch may end one and begin the next. Shards of other programs work too, if
-they are listed in a `shards.json` and hold the same features.
+A shard stays in memory while it is trained on. Make so many that three of them fit into memory: a
+batch may end one and begin the next. Shards of other programs work too, if they are listed in a
+`shards.json` and hold the same features.
 
-Training finds what is missing or of another size before it begins, and damage when it comes upon
-it, by the checksums of the TFRecord format; the sha256 in `shards.json` tells a run which data it
-is trained on. The second command reads everything and compares the sha256, too.
+Training finds what is missing or of another size before it begins, and damage when it reads it, by
+the checksums of the TFRecord format. The second command also compares the sha256.
 """
 
 import argparse
@@ -42,31 +40,22 @@ from cnn_mnist.utils.process import end_program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `argv`, by default that of the process; returns its exit code: see `exits`.
+    """Runs a command; returns its exit code, see `process.code_of`; 2 also for a damaged shard."""
 
-    2 means a damaged shard, too.
-    """
-
-    def command() -> int:
-        options = _parser().parse_args(argv)
-        console.tame_environment()
-        return _write(options) if options.check is None else check(options.check)
-
-    return process.code_of(command)
+    return process.code_of(lambda: _run(_parser().parse_args(argv)))
 
 
 def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
-    """Writes training and test images as shards, in a new or empty folder.
+    """Writes training and test images as shards, in a folder that appears whole or not at all.
 
     Args:
-      output_dir: the folder; it appears whole or not at all.
+      output_dir: the folder, new or empty.
       shards: how many to write of either; of the test images at most as many as there are.
       train: all training images, in their order.
       test: the test images.
 
     Raises:
       InputError: the folder is not empty, or there are fewer images than shards.
-      OSError: it cannot be written.
     """
     most = min(len(train), shard_list.MAX_SHARDS)
     if not 1 <= shards <= most:
@@ -82,18 +71,13 @@ def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
             path = folder / f"{name}-{i:05}-of-{n:05}.tfrecord"
             written[name].append(_write_shard(path, split.images[i::n], split.labels[i::n]))
         shard_list.write(folder, **written)
-        files.sync(folder / shard_list.FILE)
-        files.sync(folder)
 
 
 def check(folder: str) -> int:
-    """Reads all shards of a folder whole, and tells of each that is missing or damaged.
+    """Reads all shards of a folder, and tells of each that is missing or damaged.
 
-    Returns:
-      The exit code: 0, or 2 if there is such a one.
-
-    Raises:
-      InputError: there is no such folder, or its `shards.json` cannot be used.
+    Returns the exit code: 0, or 2 if there is such a one. Raises InputError for a folder that does
+    not exist or whose `shards.json` cannot be used.
     """
     if not Path(folder or os.devnull).is_dir():
         raise UsageError(f"--check={shown(folder)}: expected a folder of shards, found none")
@@ -112,7 +96,10 @@ def check(folder: str) -> int:
     return 2 if faults else 0
 
 
-def _write(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
+    console.tame_environment()
+    if options.check is not None:
+        return check(options.check)
     files.check_folder("output_dir", options.output_dir, writable=True)
     files.check_free(options.output_dir, "output_dir")
     data = dataset.load(options.data_dir, validation_size=0)
@@ -125,9 +112,7 @@ def _write(options: argparse.Namespace) -> int:
 
 def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
     content = tfrecord.encode(images, labels).tobytes()
-    with files.naming(path):
-        path.write_bytes(content)
-    files.sync(path)
+    files.write_files(path.parent, {path.name: content})
     return Shard(path, len(labels), len(content), hashlib.sha256(content).hexdigest())
 
 

@@ -1,7 +1,7 @@
 """One trainer per `model_dir`.
 
-The lock belongs to the process and not to the file: the system takes it away when the process ends,
-however it ends. The file stays, and tells who holds the lock.
+The system frees the lock when the process ends, however it ends. The file stays, and tells who
+holds the lock.
 """
 
 import contextlib
@@ -31,7 +31,6 @@ def held(model_dir: str) -> Iterator[None]:
 
     Raises:
       LockError: another process holds the lock; the message names it and its host.
-      OSError: the file cannot be written.
     """
     Path(model_dir).mkdir(parents=True, exist_ok=True)
     holder = {"pid": os.getpid(), "host": socket.gethostname()}
@@ -49,9 +48,7 @@ def _lock(file: IO[str], model_dir: str) -> None:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        holder = _holder(file)
-        late = time.monotonic() >= end
-        if holder or late:
+        if (holder := _holder(file)) or time.monotonic() >= end:
             raise LockError(
                 f"--model_dir={model_dir}: is being trained by {holder or 'another process'}; "
                 "wait for it, end it, or name another --model_dir"

@@ -1,7 +1,7 @@
 """What is trained in a `model_dir`, as noted in its `recipe.json`.
 
-A run goes on where another stopped only if it would train the same: recipe, images and TensorFlow.
-Anything else would end with weights that no single run gives.
+A run goes on where another stopped only if recipe, images and TensorFlow are the same. Otherwise it
+would end with weights that no single run gives.
 """
 
 import dataclasses
@@ -26,19 +26,12 @@ class RecordError(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """Everything that decides the bits of a trained network.
+    """Everything that decides the bits of a trained network."""
 
-    Attributes:
-      recipe: the hyper-parameters.
-      data_sha256: of the training and validation images and labels; see `dataset.digest`.
-      tensorflow: its version; another one rounds otherwise.
-      constants: see `recipes.CONSTANTS`; a note that does not tell it is of number 1.
-    """
-
-    recipe: Recipe
-    data_sha256: str
-    tensorflow: str
-    constants: int = 1
+    recipe: Recipe  # the hyper-parameters
+    data_sha256: str  # of the training and validation images and labels; see `dataset.digest`
+    tensorflow: str  # its version; another one rounds differently
+    constants: int = 1  # see `recipes.CONSTANTS`; a note that lacks it is of number 1
 
 
 def of(recipe: Recipe, data: Dataset) -> Record:
@@ -48,11 +41,7 @@ def of(recipe: Recipe, data: Dataset) -> Record:
 
 
 def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
-    """The recipe with the precision of the run in `model_dir`, if it leaves that open.
-
-    Raises:
-      RecordError: the note there cannot be read.
-    """
+    """The recipe; if it leaves the precision open, with that of the run in `model_dir`."""
     if recipe.precision != AUTO:
         return recipe
     there = read(model_dir)
@@ -60,9 +49,7 @@ def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
 
 
 def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recipe:
-    """A recipe that is given, itself or by its name; or else the one noted in `model_dir`.
-
-    Where none is noted, the classic one.
+    """The given recipe, or that of the given name; else the one noted in `model_dir`, or classic.
 
     Raises:
       RecordError: the note there cannot be read.
@@ -75,11 +62,7 @@ def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recip
 
 
 def read(model_dir: str | Path) -> Record | None:
-    """What was trained in `model_dir`; None if nothing is noted there.
-
-    Raises:
-      RecordError: the note cannot be read.
-    """
+    """What is noted in `model_dir`, None for nothing; raises RecordError if it cannot be read."""
     path = Path(model_dir) / FILE
     try:
         fields = json.loads(path.read_bytes())
@@ -101,19 +84,20 @@ def read(model_dir: str | Path) -> Record | None:
 
 
 def check(record: Record, model_dir: str) -> None:
-    """Checks that what is trained in `model_dir` is the same, but for a step budget that grew.
+    """Checks that the run in `model_dir` is the same; only its number of steps may grow.
 
-    Where the learning rate follows a schedule over all steps, another budget is another run.
+    It may not where the learning rate follows a schedule over all steps.
 
     Raises:
-      RecordError: it is not; the message names every field that differs, or the note is damaged.
+      RecordError: it is another; the message names every field that differs. Or a damaged note.
     """
     there = read(model_dir)
     if there is None:
         return
     schedule = there.recipe.learning_rate_schedule
     differing = []
-    for name, was, now in _pairs(there.recipe, record.recipe):
+    for name, was in there.recipe.params().items():
+        now = getattr(record.recipe, name)
         grown = name == "steps" and now > was
         if now == was or (grown and schedule == "constant"):
             continue
@@ -139,26 +123,17 @@ def check(record: Record, model_dir: str) -> None:
 
 
 def write(record: Record, model_dir: str | Path) -> None:
-    """Notes in `model_dir` what is trained there.
-
-    Raises:
-      OSError: that cannot be written.
-    """
+    """Notes in `model_dir` what is trained there."""
     text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
     write_files(model_dir, {FILE: text.encode()})
 
 
 def _recipe(fields: dict[str, Any]) -> Recipe:
-    """The recipe with these fields; one that is missing has the value that it had before it came.
+    """The recipe with these fields; a missing one has the value that runs had before it existed.
 
-    Raises:
-      RecipeError: a value is out of range, of another type, or in no table.
+    Raises RecipeError for a value that is out of range, of another type, or in no table.
     """
     older = {f.name: f.metadata.get(BEFORE, f.default) for f in dataclasses.fields(Recipe)}
     recipe = Recipe(**{**older, **fields})
     require_known(recipe, but="network")  # which may be one of a program that is not loaded
     return recipe
-
-
-def _pairs(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
-    return [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one)]

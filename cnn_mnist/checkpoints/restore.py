@@ -4,11 +4,13 @@ What counts are the checkpoints' own files. The file `checkpoint`, which names t
 TensorFlow's readers, is corrected where it disagrees with them.
 """
 
+import contextlib
 import dataclasses
 import logging
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,11 @@ from cnn_mnist.checkpoints.saver import READ_ERRORS
 from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import variables_to_restore
 from cnn_mnist.recipes import RECIPES, Recipe
+from cnn_mnist.utils import curves
 from cnn_mnist.utils.errors import InputError, RunError, reason
 
 BEST = "best"  # the folder of the best checkpoint, below the model_dir
-
-PLACES = (BEST, "eval", "eval_validation", "report")  # where else a run writes
-
+PLACES = ("", BEST, "eval", "eval_validation", "report")  # where a run writes, below the model_dir
 # Files that a killed run leaves half-written: of `files.write_files`, and of TensorFlow's own.
 LEFTOVER = re.compile(r"\..+\.\d+\.part|\.probe|(graph\.pbtxt|checkpoint)\.tmp[0-9a-f]{32}")
 
@@ -37,21 +38,23 @@ class CheckpointError(InputError):
     """A checkpoint that is missing, unreadable or of another network."""
 
 
-def unreadable(checkpoint: str, error: Exception) -> CheckpointError:
-    """What to raise instead of one of `READ_ERRORS`."""
-    return CheckpointError(
-        f"--model_dir: {checkpoint} cannot be read: {reason(error)}; "
-        "name another folder or an older checkpoint in it"
-    )
+@contextlib.contextmanager
+def _reading(checkpoint: str) -> Iterator[None]:
+    """Turns what TensorFlow raises for a damaged checkpoint into a `CheckpointError`."""
+    try:
+        yield
+    except READ_ERRORS as error:
+        raise CheckpointError(
+            f"--model_dir: {checkpoint} cannot be read: {reason(error)}; "
+            "name another folder or an older checkpoint in it"
+        ) from error
 
 
 def newest(recipe: Recipe, model_dir: str) -> str:
-    """The prefix of the newest whole checkpoint in a folder, which fits the recipe.
-
-    Newer ones that are damaged are told in the log.
+    """The prefix of the newest whole checkpoint in a folder; warns of newer, damaged ones.
 
     Raises:
-      CheckpointError: there is none, none is whole, or it is of another network.
+      CheckpointError: there is none, none is whole, or it does not fit the recipe.
     """
     checkpoint = newest_whole(model_dir)
     if checkpoint is None:
@@ -65,31 +68,24 @@ def newest(recipe: Recipe, model_dir: str) -> str:
 
 def _one_level_down(model_dir: str) -> str:
     """Names the folders in a folder that hold checkpoints, and how to ask for one; or ""."""
-    folder = Path(model_dir)
-    if not folder.is_dir():
-        return ""
-    found = [path for path in sorted(folder.iterdir()) if path.is_dir() and saver.steps(path)]
+    found = [path for path in sorted(Path(model_dir).glob("*")) if saver.steps(path)]
     if not found:
         return ""
     *others, last = (shlex.quote(str(path)) for path in found)
     text = f"{', '.join(others)} and {last} hold one" if others else f"{last} holds one"
     make = [f"make eval RECIPE={path.name}" for path in found if path.name in RECIPES]
-    with_make = f", or {make[0]}" if make and folder == Path("model_dir") else ""
+    with_make = f", or {make[0]}" if make and Path(model_dir) == Path("model_dir") else ""
     return f"{text}: --model_dir={shlex.quote(str(found[0]))}{with_make}"
 
 
 def newest_whole(model_dir: str) -> str | None:
-    """The prefix of the newest checkpoint in a folder that can be read to its last byte.
-
-    Returns:
-      The prefix; None if there is no checkpoint at all.
+    """The prefix of the newest checkpoint that can be read to its last byte; None if there is none.
 
     Raises:
       CheckpointError: there are checkpoints, and none is whole.
     """
-    candidates = _candidates(Path(model_dir))
     damages = []
-    for checkpoint in candidates:
+    for checkpoint in _candidates(Path(model_dir)):
         try:
             require_whole(checkpoint)
         except READ_ERRORS as error:
@@ -98,21 +94,18 @@ def newest_whole(model_dir: str) -> str | None:
         for damage in damages:
             log.warning("%s; it is passed over", damage)
         return str(checkpoint)
-    if candidates:
+    if damages:
         raise CheckpointError(
-            f"--model_dir={model_dir}: none of its {len(candidates)} checkpoints can be read; "
+            f"--model_dir={model_dir}: none of its {len(damages)} checkpoints can be read; "
             f"{damages[0]}; bring back one that is whole, or name another --model_dir"
         )
     return None
 
 
 def resume(recipe: Recipe, model_dir: str) -> int:
-    """Makes a folder ready to train in: the Estimator will go on from its newest whole checkpoint.
+    """Lets the Estimator go on from the newest whole checkpoint; returns its step, 0 without one.
 
-    Deletes what a killed run left half-written. To be called by the one trainer of the folder.
-
-    Returns:
-      The global step of that checkpoint; 0 if there is none.
+    Deletes what a killed run left half-written. Only the one trainer of the folder may call it.
 
     Raises:
       CheckpointError: there are checkpoints and none can be used.
@@ -121,9 +114,9 @@ def resume(recipe: Recipe, model_dir: str) -> int:
     checkpoint = newest_whole(model_dir)
     if checkpoint is not None:
         check_fits(recipe, checkpoint, training=True)
-    for place in (folder, *(folder / name for name in PLACES)):
-        if place.is_dir():
-            _delete_leftovers(place)
+    for name in PLACES:
+        if (folder / name).is_dir():
+            _delete_leftovers(folder / name)
     if checkpoint is None:
         _require_untrained(folder)
         return 0
@@ -133,61 +126,38 @@ def resume(recipe: Recipe, model_dir: str) -> int:
 
 
 def require_whole(checkpoint: str | Path) -> None:
-    """Checks that a checkpoint can be read to its last byte, and is of the step in its name.
-
-    Raises:
-      READ_ERRORS: it cannot, or is of another.
-    """
-    values = saver.read(checkpoint)
-    named = saver.FILE_NAME.fullmatch(f"{Path(checkpoint).name}{saver.INDEX}")
-    if named and "global_step" in values and values["global_step"].tolist() != int(named[1]):
-        raise RunError(f"it is of step {values['global_step']}")
+    """Raises READ_ERRORS for a checkpoint that is damaged, or of another step than its name."""
+    named, step = saver.step_in_name(checkpoint), saver.read(checkpoint).get("global_step")
+    if named is not None and step is not None and step.tolist() != named:
+        raise RunError(f"it is of step {step}")
 
 
 def step_of(checkpoint: str) -> int:
-    """The global step that a checkpoint was saved at.
-
-    Raises:
-      CheckpointError: it cannot be read.
-    """
-    try:
+    """The global step that a checkpoint was saved at; raises CheckpointError for a damaged one."""
+    with _reading(checkpoint):
         return int(tf.train.load_variable(checkpoint, "global_step"))
-    except READ_ERRORS as error:
-        raise unreadable(checkpoint, error) from error
 
 
 def latest(model_dir: str) -> tuple[str, int]:
-    """The prefix and the step of the checkpoint that a training has just ended with.
-
-    It was read back when it was saved, so that it need not be looked for among damaged ones.
-    """
+    """The prefix and the step of the checkpoint that a training has just saved, which is whole."""
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return checkpoint, step_of(checkpoint)
 
 
 def saved_step(model_dir: str) -> int:
-    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none.
-
-    Raises:
-      CheckpointError: it cannot be read.
-    """
+    """The global step of the checkpoint that the Estimator goes on from; 0 if there is none."""
     checkpoint = tf.train.latest_checkpoint(model_dir)
     return step_of(checkpoint) if checkpoint else 0
 
 
 def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
-    """Checks the names and shapes of a checkpoint's variables.
-
-    Args:
-      training: whether it must hold the optimizer's variables too.
+    """Checks the names and shapes of a checkpoint's variables; see `variable_shapes`.
 
     Raises:
-      CheckpointError: if it cannot be read, or is of another network.
+      CheckpointError: it cannot be read, or is of another network.
     """
-    try:
+    with _reading(checkpoint):
         found = dict(tf.train.list_variables(checkpoint))
-    except READ_ERRORS as error:
-        raise unreadable(checkpoint, error) from error
     for name, shape in variable_shapes(recipe, training=training).items():
         if found.get(name) != shape:
             has = f"of the shape {found[name]}" if name in found else "missing"
@@ -200,28 +170,21 @@ def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> No
 def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
     """Names and shapes of the variables that are read from a checkpoint of the recipe.
 
-    Args:
-      training: all of them, to go on with the training; otherwise those of the scored network.
+    To go on with the training these are all, otherwise those of the scored network.
     """
     return {name: v.shape.as_list() for name, v in _variables(recipe, training).items()}
 
 
 def scored_values(recipe: Recipe, checkpoint: str) -> dict[str, np.ndarray]:
-    """The scored network in a checkpoint that fits the recipe.
+    """The scored network in a checkpoint that fits the recipe, and `global_step`.
 
-    Returns:
-      The name of a variable in the network, `conv2d/kernel`, wherever its value is from -> its
-      value; and `global_step`.
-
-    Raises:
-      CheckpointError: it cannot be read.
+    By the variables' names in the network, such as `conv2d/kernel`; the checkpoint may have others.
+    Raises CheckpointError for a damaged one.
     """
     variables = _variables(recipe, training=False)
-    try:
+    with _reading(checkpoint):
         reader = tf.train.load_checkpoint(checkpoint)
         return {v.op.name: reader.get_tensor(name) for name, v in variables.items()}
-    except READ_ERRORS as error:
-        raise unreadable(checkpoint, error) from error
 
 
 def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
@@ -235,37 +198,33 @@ def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
 
 
 def read_into(session: Any, checkpoint: str, recipe: Recipe) -> int:
-    """Gives the variables of the default graph their values; returns the global step.
+    """Gives the default graph's variables their values; returns the global step.
 
-    Raises:
-      CheckpointError: the checkpoint's files are damaged.
+    Raises CheckpointError for a damaged checkpoint.
     """
-    try:
+    with _reading(checkpoint):
         tf.compat.v1.train.Saver(variables_to_restore(recipe)).restore(session, checkpoint)
-    except READ_ERRORS as error:
-        raise unreadable(checkpoint, error) from error
     return step_of(checkpoint)
 
 
 def _candidates(folder: Path) -> list[Path]:
     """The prefixes of all checkpoints that are, or should be, in a folder; the newest first.
 
-    Files without their `.index` are of a checkpoint that has lost it, unless it lies in the folder
-    of a save that was cut short: then there never was such a checkpoint.
+    Files without an `.index` mean that it was lost, unless it lies in the folder of a save that was
+    cut short: then there never was such a checkpoint.
     """
-    files = saver.files_of(folder)
     unpublished = set(saver.files_of(folder / saver.PART)) - set(saver.steps(folder))
-    steps = sorted(set(files) - unpublished, reverse=True)
-    name = Path(_named_by_state(folder) or "").name
-    if steps and (named := saver.FILE_NAME.fullmatch(f"{name}{saver.INDEX}")):
-        # What it names was there, so if it is newer than all, it is lost.
-        steps = [int(named[1])] * (int(named[1]) > steps[0]) + steps
+    steps = sorted(set(saver.files_of(folder)) - unpublished, reverse=True)
+    state = _named_by_state(folder)
     if steps:
-        return [folder / f"model.ckpt-{step}" for step in steps]
-    if not (folder / saver.STATE).exists():
-        return []
-    # Checkpoints of another name, or none where there should be one.
-    return [Path(_named_by_state(folder) or folder / "model.ckpt")]
+        named = saver.step_in_name(state or "") or 0
+        # What `checkpoint` names was there. If it is newer than all, it is lost.
+        lost = [named] if named > steps[0] else []
+        return [folder / f"model.ckpt-{step}" for step in lost + steps]
+    if (folder / saver.STATE).exists():
+        # Checkpoints of another name, or none where there should be one.
+        return [Path(state or folder / "model.ckpt")]
+    return []
 
 
 def _named_by_state(folder: Path) -> str | None:
@@ -277,15 +236,7 @@ def _named_by_state(folder: Path) -> str | None:
 
 
 def _require_untrained(folder: Path) -> None:
-    """Checks that a folder without a checkpoint never had one.
-
-    The first is saved before the first step, so whoever finds a trace of a step finds a loss.
-
-    Raises:
-      CheckpointError: there is such a trace.
-    """
-    from cnn_mnist.utils import curves
-
+    """Checks that a folder never had a checkpoint: the first is saved before the first step."""
     found = dataclasses.asdict(curves.read_curves(folder))
     traces = [name for name, curve in found.items() if curve["steps"]]
     if traces or (folder / BEST).exists():
@@ -302,5 +253,5 @@ def _delete_leftovers(folder: Path) -> None:
             saver.remove(path)
     for step in set(saver.files_of(folder)) - set(saver.steps(folder)):
         saver.delete(folder, step)
-    # The last: as long as it is there, `_candidates` takes none of those files for a checkpoint.
+    # Last: while it is there, `_candidates` takes none of those files for a checkpoint.
     shutil.rmtree(folder / saver.PART, ignore_errors=True)

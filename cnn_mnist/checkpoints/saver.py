@@ -1,14 +1,16 @@
 """Saves checkpoints that can be trusted.
 
-A checkpoint is written into a folder of its own, read back, and forced onto the disk before its
-files are moved to where they are looked for, the `.index` file last: whoever finds a `.index` has
-found a whole checkpoint, at whatever moment the run was killed. Names, format and the state file
-`checkpoint` are those of TensorFlow's own Saver.
+A checkpoint is written into a folder of its own, read back, and forced onto the disk. Then its
+files are moved to where they are looked for, the `.index` file last. So a `.index` means a whole
+checkpoint, whenever the run was killed. Names, format and the state file `checkpoint` are those of
+TensorFlow's own Saver.
 """
 
+import contextlib
 import errno
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ INDEX = ".index"
 # A file of a checkpoint: model.ckpt-1000.index, .meta, .data-00000-of-00001
 FILE_NAME = re.compile(r"model\.ckpt-(0|[1-9]\d{0,17})(\.index|\.meta|\.data-\d{5}-of-\d{5})")
 
-# What TensorFlow's reader raises for the various states of a damaged file.
+# What TensorFlow's reader raises for damaged files; it checks checksums.
 READ_ERRORS = (tf.errors.OpError, LookupError, RuntimeError, ValueError, OverflowError, MemoryError)
 
 # What TensorFlow raises where another process of the session is gone.
@@ -45,13 +47,7 @@ class Saver(tf.compat.v1.train.Saver):
     """A Saver whose checkpoints become visible when they are whole, finite and on the disk."""
 
     def __init__(self, *, keep: int = KEPT, on_disk: str | None = None, **options: Any) -> None:
-        """Sets what is kept.
-
-        Args:
-          keep: how many of the newest checkpoints.
-          on_disk: the checkpoint that the run begins from; it is not written anew.
-          options: of TensorFlow's Saver.
-        """
+        """Keeps so many checkpoints; does not rewrite `on_disk`, which the run begins from."""
         super().__init__(save_relative_paths=True, **options)
         self._keep = keep
         self._on_disk = on_disk
@@ -61,10 +57,9 @@ class Saver(tf.compat.v1.train.Saver):
         sess: Any,
         save_path: str,
         global_step: int = 0,
-        latest_filename: str | None = None,
-        meta_graph_suffix: str = "meta",
+        *,
         write_meta_graph: bool = True,
-        **options: Any,
+        **ignored: Any,
     ) -> str:
         """Saves `save_path-STEP` and returns this prefix; STEP is what the checkpoint holds.
 
@@ -76,48 +71,54 @@ class Saver(tf.compat.v1.train.Saver):
         prefix = Path(f"{save_path}-{global_step}")
         if str(prefix) == self._on_disk:
             return str(prefix)
-        part = prefix.parent / PART
+        folder = prefix.parent
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            with quiet():
-                super().save(
-                    sess,
-                    str(part / prefix.name),
-                    meta_graph_suffix=meta_graph_suffix,
-                    write_meta_graph=write_meta_graph,
-                    write_state=False,
-                )
-            values = read(part / prefix.name)
-            step = int(values.get("global_step", global_step))
-            require_finite(values, f"step {step:,}")
-            if step != global_step:  # others went on training meanwhile
-                prefix = _renamed(part, prefix, Path(f"{save_path}-{step}"))
-            publish(part, prefix.name)
-            write_state(prefix.parent, step, self._keep)
-            prune(prefix.parent, step, self._keep)
-        except NonFiniteError:
-            raise
+            with _part(folder) as part:
+                written = str(part / prefix.name)
+                with quiet():
+                    super().save(
+                        sess, written, write_meta_graph=write_meta_graph, write_state=False
+                    )
+                values = read(written)
+                step = int(values.get("global_step", global_step))
+                require_finite(values, f"step {step:,}")
+                if step != global_step:  # others went on training meanwhile
+                    prefix = _renamed(part, prefix, Path(f"{save_path}-{step}"))
+                publish(part, prefix.name)
+                write_state(folder, step, self._keep)
+                # Checkpoints of later steps are damaged: the run went on from an earlier one. They
+                # are not counted, and stay until the run reaches their steps.
+                for old in [old for old in steps(folder) if old <= step][: -self._keep]:
+                    delete(folder, old)
         except (OSError, *READ_ERRORS) as error:
-            if isinstance(error, LOST) and sess.sess_str:  # a cluster's session has an address
+            of_cluster = isinstance(error, LOST) and sess.sess_str  # which has an address
+            if of_cluster or isinstance(error, NonFiniteError):
                 raise
-            shutil.rmtree(part, ignore_errors=True)
             raise _save_error(prefix, error, sess, write_meta_graph) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
         self._on_disk = str(prefix)
         return str(prefix)
+
+
+@contextlib.contextmanager
+def _part(folder: Path) -> Iterator[Path]:
+    """Makes the folder of a save that is under way; it is gone in the end."""
+    part = folder / PART
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
     """Lets a `Saver` write the checkpoints of the graph that is being built.
 
-    Once: of a network's replicas, which share a graph, the first calls for it.
-
     Args:
       model_dir: where the run goes on from the newest checkpoint.
       sharded: whether each process writes what it holds; if not, all comes to the one that saves.
     """
+    # Replicas of a network share a graph: the first one adds it.
     if not tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.SAVERS):
         begins_from = tf.train.latest_checkpoint(model_dir)
         saver = Saver(on_disk=begins_from, sharded=sharded, defer_build=True)
@@ -125,21 +126,13 @@ def add_to_graph(model_dir: str, *, sharded: bool = True) -> None:
 
 
 def read(prefix: str | Path) -> dict[str, np.ndarray]:
-    """Every variable in a checkpoint: its name -> its value. Checks TensorFlow's checksums.
-
-    Raises:
-      READ_ERRORS: the checkpoint is not whole.
-    """
+    """Every variable in a checkpoint: its name -> its value; READ_ERRORS for a damaged one."""
     reader = tf.train.load_checkpoint(str(prefix))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def require_finite(values: dict[str, np.ndarray], when: str) -> None:
-    """Checks that no variable holds NaN or infinity.
-
-    Raises:
-      NonFiniteError: one does; the message names it.
-    """
+    """Raises NonFiniteError for the first variable that holds NaN or infinity."""
     for name, value in values.items():
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             count = np.count_nonzero(~np.isfinite(value))
@@ -147,7 +140,7 @@ def require_finite(values: dict[str, np.ndarray], when: str) -> None:
 
 
 def non_finite(when: str, what: str) -> NonFiniteError:
-    """The error that tells of NaN or infinity: when, in what, and what to try."""
+    """The error that tells when NaN or infinity came, in what, and what to try."""
     return NonFiniteError(
         f"{when}: NaN or infinity in {what}; nothing of it was saved. "
         "Try a lower --learning_rate and another --model_dir"
@@ -157,8 +150,7 @@ def non_finite(when: str, what: str) -> NonFiniteError:
 def publish(part: Path, name: str) -> None:
     """Moves the files of the checkpoint `name` from the folder `part` to the one around it.
 
-    The `.index` file goes last. An older `.index` of the same name goes first, so that it is never
-    seen beside the new data.
+    The `.index` comes last. An older one is deleted first, so it is never seen beside new data.
     """
     folder = part.parent
     files = sorted(part.iterdir(), key=lambda path: path.suffix == INDEX)
@@ -175,50 +167,30 @@ def publish(part: Path, name: str) -> None:
 def copy(prefix: Path, folder: Path) -> None:
     """Puts a copy of a whole checkpoint, without its `.meta` file, into another folder.
 
-    Raises:
-      FileNotFoundError: it is no longer there, or only parts of it; `folder` stays as it is.
-      OSError: it cannot be written.
+    Raises FileNotFoundError if all or parts of it are gone; `folder` then stays as it is.
     """
     step = int(prefix.name.rpartition("-")[2])
-    part = folder / PART
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with _part(folder) as part:
         for path in files_of(prefix.parent).get(step, []):
             if path.suffix != ".meta":
                 shutil.copyfile(path, part / path.name)
-        _require_copied(part / prefix.name)
+        copied = part / prefix.name
+        try:
+            read(copied)
+        except READ_ERRORS as error:  # its files may have been deleted one by one
+            raise FileNotFoundError(errno.ENOENT, reason(error), str(copied)) from error
         publish(part, prefix.name)
         write_state(folder, step)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_state(folder: Path, step: int, keep: int = KEPT) -> None:
-    """Tells TensorFlow's readers, in the file `checkpoint`, which checkpoints there are.
-
-    Args:
-      step: that of the newest.
-      keep: how many stay.
-    """
-    kept = [kept for kept in steps(folder) if kept <= step][-keep:]
+    """Names to TensorFlow's readers, in the file `checkpoint`, the newest up to a step."""
+    kept = [old for old in steps(folder) if old <= step][-keep:]
     lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
     lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in kept]
     if (folder / STATE).is_dir():  # where a file belongs
         remove(folder / STATE)
     write_files(folder, {STATE: ("\n".join(lines) + "\n").encode()})
-
-
-def prune(folder: Path, newest: int, keep: int) -> None:
-    """Deletes the checkpoints of a folder that are older than the newest ones.
-
-    Args:
-      newest: the step of the newest. Those of later steps are damaged: the run went on from an
-        earlier one. They are not counted, and stay until the run reaches their steps.
-      keep: how many stay.
-    """
-    for step in [step for step in steps(folder) if step <= newest][:-keep]:
-        delete(folder, step)
 
 
 def delete(folder: Path, step: int) -> None:
@@ -228,11 +200,7 @@ def delete(folder: Path, step: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Deletes a file if it is there, or an empty folder in its place.
-
-    Raises:
-      OSError: it cannot be deleted, as a folder with something in it.
-    """
+    """Deletes a file if it is there, or an empty folder in its place."""
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     else:
@@ -245,6 +213,12 @@ def steps(folder: Path) -> list[int]:
     return sorted(step for step, paths in found if any(path.suffix == INDEX for path in paths))
 
 
+def step_in_name(prefix: str | Path) -> int | None:
+    """The step in a checkpoint's prefix `model.ckpt-STEP`; None for one of another form."""
+    match = FILE_NAME.fullmatch(f"{Path(prefix).name}{INDEX}")
+    return int(match[1]) if match else None
+
+
 def files_of(folder: Path) -> dict[int, list[Path]]:
     """The files of all checkpoints in a folder, by step."""
     found: dict[int, list[Path]] = {}
@@ -253,14 +227,6 @@ def files_of(folder: Path) -> dict[int, list[Path]]:
             if match := FILE_NAME.fullmatch(path.name):
                 found.setdefault(int(match[1]), []).append(path)
     return found
-
-
-def _require_copied(prefix: Path) -> None:
-    """Checks that a copied checkpoint is whole: its files may have been deleted one by one."""
-    try:
-        read(prefix)
-    except READ_ERRORS as error:
-        raise FileNotFoundError(errno.ENOENT, reason(error), str(prefix)) from error
 
 
 def _renamed(folder: Path, old: Path, new: Path) -> Path:

@@ -15,31 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from cnn_mnist.data import idx, npz, shard_list
-from cnn_mnist.data.idx import read_idx
+from cnn_mnist.data.idx import read_idx as read_idx
 from cnn_mnist.data.sharded import ShardedSplit
-from cnn_mnist.data.sources import (
-    IMAGE_SHAPE,
-    NUM_CLASSES,
-    READING_ORDER,
-    Array,
-    DatasetError,
-    item_shape_of,
-)
+from cnn_mnist.data.sources import IMAGE_SHAPE as IMAGE_SHAPE
+from cnn_mnist.data.sources import ITEM_SHAPES, NUM_CLASSES, Array, DatasetError
 from cnn_mnist.data.splits import Examples, Split
 from cnn_mnist.utils.errors import reason, shown
-
-__all__ = [
-    "IMAGE_SHAPE",
-    "NUM_CLASSES",
-    "Dataset",
-    "DatasetError",
-    "Examples",
-    "Split",
-    "digest",
-    "in_memory",
-    "load",
-    "read_idx",
-]
 
 DIGITS = tuple("0123456789")  # the names of the embedded data's classes
 _EMBEDDED_DIR = Path(__file__).with_name("mnist")
@@ -82,7 +63,6 @@ def load(
     Raises:
       DatasetError: the folder, a file or a size is not as described here.
     """
-    embedded = data_dir is None
     if data_dir == "":  # to pathlib this is the current folder
         raise DatasetError("--data_dir: expected the name of a folder, found ''; give one")
     folder = Path(_EMBEDDED_DIR if data_dir is None else data_dir)
@@ -93,11 +73,10 @@ def load(
         arrays = npz.read_arrays(paths["x_train"])
     else:
         arrays = {}
-        for key in READING_ORDER:
-            sha256 = _SHA256[key] if embedded else None
-            arrays[key] = idx.read_array(
-                paths[key], item_shape_of(key), arrays.get(f"y{key[1:]}"), sha256
-            )
+        for key, item_shape in ITEM_SHAPES.items():
+            labels = arrays.get(f"y{key[1:]}")
+            sha256 = _SHA256[key] if data_dir is None else None
+            arrays[key] = idx.read_array(paths[key], item_shape, labels, sha256)
     train = _split(arrays["x_train"], arrays["y_train"])
     test = _split(arrays["x_test"], arrays["y_test"])
     end = _end_of_training(len(train), str(arrays["x_train"].source), validation_size, train_size)
@@ -109,20 +88,15 @@ def load(
 
 
 def digest(data: Dataset) -> str:
-    """The sha256 of what a training run reads: images and labels, for training and validation.
+    """The sha256 of all images and labels for training and validation.
 
-    Of shards, whose images are not all read, that of their sha256 in `shards.json`; where they lie
-    does not matter.
+    Of shards, whose images are not all read, that of their sha256 in `shards.json`.
     """
     return data.train.digest(data.validation)
 
 
 def in_memory(split: Examples) -> Split:
-    """The split itself, for what needs its arrays.
-
-    Raises:
-      DatasetError: it is in shards.
-    """
+    """The split itself, for what needs its arrays; DatasetError if it is in shards."""
     if isinstance(split, Split):
         return split
     raise DatasetError(
@@ -159,10 +133,7 @@ def _load_shards(folder: Path, validation_size: int, train_size: int) -> Dataset
 
 
 def _find_files(folder: Path) -> dict[str, Path]:
-    """Maps x_train, y_train, x_test and y_test to the path of the file that holds each.
-
-    Or the name of the list of shards to its path.
-    """
+    """Maps x_train, y_train, x_test and y_test to their files, or `shards.json` to its path."""
 
     def wrong(expected: str, found: str, remedy: str) -> DatasetError:
         return DatasetError(f"{shown(folder)}: expected {expected}, found {found}; {remedy}")
@@ -174,8 +145,8 @@ def _find_files(folder: Path) -> dict[str, Path]:
         raise wrong("a folder that can be listed", reason(error), remedy) from error
     found = {}
     for key, name in _IDX.items():
-        spellings = (name, name.replace("-idx", ".idx"))
-        found[key] = [file for s in spellings for file in (s, f"{s}.gz") if file in names]
+        other = name.replace("-idx", ".idx")
+        found[key] = [f for f in (name, f"{name}.gz", other, f"{other}.gz") if f in names]
     idx_files = [file for files in found.values() for file in files]
     if shard_list.FILE in names:
         if others := ", ".join([*idx_files, *({_NPZ} & names)]):
@@ -187,10 +158,10 @@ def _find_files(folder: Path) -> dict[str, Path]:
         raise wrong(f"IDX files or {_NPZ}", "both", remedy)
     if _NPZ in names:
         return dict.fromkeys(_IDX, folder / _NPZ)
-    for alike in found.values():
-        if len(alike) > 1:
-            expected = f"one of {', '.join(alike)}"
-            raise wrong(expected, str(len(alike)), "keep one and remove the others")
+    for files in found.values():
+        if len(files) > 1:
+            expected = f"one of {', '.join(files)}"
+            raise wrong(expected, str(len(files)), "keep one and remove the others")
     if missing := [_IDX[key] for key, files in found.items() if not files]:
         wanted = "the four IDX files" + ("" if idx_files else f", {_NPZ} or {shard_list.FILE}")
         remedy = "add what is missing or give --data_dir another folder"

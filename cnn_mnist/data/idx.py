@@ -13,26 +13,15 @@ import io
 import math
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from cnn_mnist.data.sources import (
-    IMAGE_SHAPE,
-    MAX_EXAMPLES,
-    Array,
-    Source,
-    check_count,
-    expect_end,
-    extend,
-    first_bytes,
-)
+from cnn_mnist.data import sources
+from cnn_mnist.data.sources import IMAGE_SHAPE, Array, Source, check_count, first_bytes
 
 MAX_PADDING = 1 << 16  # bytes of a gzip file: names, and the zeros that may follow its content
-MAX_VALUES = MAX_EXAMPLES * math.prod(IMAGE_SHAPE)
+MAX_VALUES = sources.MAX_EXAMPLES * math.prod(IMAGE_SHAPE)
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
@@ -55,21 +44,20 @@ def read_array(
 ) -> Array:
     """Reads an IDX file of items of shape (28, 28) or (); None: images of any size, or labels."""
     source = Source(path, compressed=first_bytes(path) == b"\x1f\x8b")
-    content = bytearray()
+    content = source.content
     with (
-        source.reading(content, "readable IDX content"),
-        _open_gzip(path) if source.compressed else path.open("rb") as file,
+        source.reading("readable IDX content"),
+        _File(path.open("rb", buffering=0)) as file,
+        gzip.GzipFile(fileobj=file) if source.compressed else file as stream,
     ):
-        stream = cast(io.BufferedIOBase, file)
-        shape = _read_idx_header(content, stream, source, item_shape)
+        shape = _read_idx_header(source, stream, item_shape)
         check_count(shape[0], 4, source, labels)
-        offset = len(content)
-        total = offset + math.prod(shape)
         if math.prod(shape) > MAX_VALUES:
             raise source.error(4, f"at most {MAX_VALUES} values", f"the shape {list(shape)}")
+        offset = len(content)
+        total = offset + math.prod(shape)
         items = f"{total} bytes ({offset} of header, {' x '.join(map(str, shape))} of values)"
-        extend(content, stream, total, source, items)
-        expect_end(content, stream, source)
+        source.extend_to_end(stream, total, items)
     if sha256 and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise source.error(0, f"content with sha256 {sha256}", digest, "reinstall the package")
     values = np.ndarray(shape, np.uint8, content, offset)
@@ -77,13 +65,7 @@ def read_array(
     return Array(values, source, shape_offset=4, values_offset=offset)
 
 
-@contextmanager
-def _open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
-    with _GzipFile(path.open("rb", buffering=0)) as file, gzip.GzipFile(fileobj=file) as stream:
-        yield stream
-
-
-class _GzipFile(io.BufferedReader):
+class _File(io.BufferedReader):
     """A file of which `gzip` cannot skip gigabytes of zeros, which it does one by one."""
 
     _skipped = 0
@@ -96,18 +78,16 @@ class _GzipFile(io.BufferedReader):
 
 
 def _read_idx_header(
-    content: bytearray,
-    stream: io.BufferedIOBase,
-    source: Source,
-    item_shape: tuple[int, ...] | None,
+    source: Source, stream: io.BufferedIOBase, item_shape: tuple[int, ...] | None
 ) -> tuple[int, ...]:
+    content = source.content
     ranks = (3, 1) if item_shape is None else (1 + len(item_shape),)
     magic = " or ".join(f"magic number 0x{0x800 + r:08x} (uint8, {r}-D)" for r in ranks)
-    extend(content, stream, 4, source, magic)
+    source.extend(stream, 4, magic)
     if content[:3] != b"\x00\x00\x08" or content[3] not in ranks:
         raise source.error(0, magic, f"0x{content.hex()}", "put an IDX file of this kind there")
     size = 4 + 4 * content[3]
-    extend(content, stream, size, source, f"a header of {size} bytes")
+    source.extend(stream, size, f"a header of {size} bytes")
     shape = struct.unpack_from(f">{content[3]}I", content, 4)
     for axis, found in enumerate(shape):
         if found == 0:

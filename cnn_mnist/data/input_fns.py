@@ -1,8 +1,7 @@
 """Input functions: images -> batches of `({"x": images}, labels)`.
 
-Wherever the images are, they reach TensorFlow batch by batch, as `uint8`: a constant in the graph
-would be written into every `graph.pbtxt` and `.meta` file. Images in shards are read when their
-batch is; see `sharded.py` for how much of them is in memory.
+Images reach TensorFlow batch by batch, as `uint8`: a constant in the graph would be written into
+every `graph.pbtxt` and `.meta` file. See `sharded.py` for how much of a set in shards is in memory.
 
 Shapes are written with these axes: n steps of a call, B batch, N images of a split.
 """
@@ -21,14 +20,13 @@ from cnn_mnist.utils.errors import RunError
 
 EVAL_BATCH_SIZE = 100  # the largest activation then takes 100 * 28 * 28 * 32 * 4 bytes = 10 MB
 PREFETCHED_BATCHES = 2
-# Batches are picked out by Python several at a time, of so many images in all: called for every
-# step, it takes time from the step that runs.
+# Python picks out several batches in one call, of so many images in all: a call takes time from the
+# step that runs.
 IMAGES_AT_ONCE = 1024
 
-
 Arrays = tuple[np.ndarray, np.ndarray]  # images and labels
-# In place of images of a damaged shard: TensorFlow refuses the shape, in one line. An error that is
-# raised here would come out as a traceback.
+# Given instead of images of a damaged shard: TensorFlow refuses the shape, in one line. An error
+# raised here would be printed as a traceback.
 UNREADABLE = np.empty([1, 1, 0, 0], np.uint8), np.empty([1, 1], np.int32)
 
 
@@ -39,9 +37,9 @@ class ShardError(RunError):
 def _input_fn(batches: Callable[[], Any]) -> Callable[[], Any]:
     """The input function of a data set, some batches of which are made ahead.
 
-    It does without two helpers of TensorFlow. The thread of tf.data's autotuning, which has nothing
-    to tune here, sleeps ever longer and can sleep through the end of a session, which then takes
-    10, 20 or 40 s. AutoGraph, which has nothing to convert, leaves a file in the temporary folder.
+    It turns off two parts of TensorFlow that have nothing to do here. The thread of tf.data's
+    autotuning can sleep through the end of a session, which then takes 10, 20 or 40 s. AutoGraph
+    leaves a file in the temporary folder.
     """
 
     @tf.autograph.experimental.do_not_convert
@@ -63,41 +61,37 @@ def train_input_fn(
     """Endless batches for training, starting with that of the current global step.
 
     The batch of a step is a function of (seed, data, batch size, step) alone, so a run that
-    resumes from a checkpoint goes on with the very batches that it would have seen.
+    resumes from a checkpoint sees the same batches as one that was never interrupted.
 
     Args:
       split: the training images.
       batch_size: images per step.
       seed: of the order.
-      replicas: of the network, on devices of their own; each in turn takes an equal part of a
-        batch, which is then what comes out.
+      replicas: of the network, on devices of their own; each in turn gets an equal part of a batch.
       first_step: where to start, if not with the global step; several replicas need it, as their
         input is made before the global step is.
 
     Returns:
-      An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`.
+      An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`, where B
+      is the size of such a part.
     """
     if batch_size % replicas:
         raise ValueError(f"a batch of {batch_size} images cannot be parted among {replicas}")
     together = max(1, IMAGES_AT_ONCE // batch_size)
 
-    batches = split.batches(batch_size, seed)
-    unreadable: list[int] = []  # steps
-
-    def group_from(start: Any) -> Arrays:
-        if unreadable:
-            return UNREADABLE
-        images, labels = batches.whole(range(int(start), int(start) + together))
-        if len(labels) < together:
-            unreadable.append(int(start) + len(labels))
-        if not len(labels):
-            return UNREADABLE
-        parts = (len(labels) * replicas, batch_size // replicas)
-        return images.reshape(*parts, 28, 28), labels.reshape(parts)
-
     @_input_fn
     def input_fn() -> Any:
-        unreadable.clear()  # the shard may have been replaced since
+        batches = split.batches(batch_size, seed)  # forgets a fault: the shard may be mended by now
+
+        def group_from(start: Any) -> Arrays:
+            if split.fault():
+                return UNREADABLE
+            images, labels = batches.whole(range(int(start), int(start) + together))
+            if not len(labels):
+                return UNREADABLE
+            parts = (len(labels) * replicas, batch_size // replicas)
+            return images.reshape(*parts, 28, 28), labels.reshape(parts)
+
         starts = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
         return _loaded(starts, group_from, axes=2).unbatch()
 
@@ -131,16 +125,15 @@ def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) ->
 
 
 def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:
-    """The batches of an `input_fn`, drawn by TensorBoard as one box of the graph, `input`.
+    """The batches of an `input_fn`, as tensors, which TensorBoard draws in one box, `input`.
 
-    The Estimator makes a data set's iterator itself, at the top level of the graph. So tensors are
-    handed over.
+    The iterator of a data set would be made by the Estimator, at the top level of the graph.
     """
 
     def tensors() -> Any:
         with tf.name_scope("input"):
             iterator = tf.compat.v1.data.make_initializable_iterator(input_fn())
-            # Like a table, it is initialised once the global step is there, at which it starts.
+            # Like a table, it is initialised after the global step, at which it starts.
             initializers = tf.compat.v1.GraphKeys.TABLE_INITIALIZERS
             tf.compat.v1.add_to_collection(initializers, iterator.initializer)
             return iterator.get_next()
@@ -149,19 +142,14 @@ def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[], Any]:
-    """Every image of the split once, in order; the last batch may be shorter.
-
-    Returns:
-      An `input_fn` for `Estimator.evaluate` and `Estimator.predict`.
-    """
+    """An `input_fn` of every image once, in order; the last batch may be shorter."""
 
     def batch(index: Any) -> Arrays:
         chosen = slice(int(index) * batch_size, (int(index) + 1) * batch_size)
         return split.images[chosen], split.labels[chosen]
 
-    return _input_fn(
-        lambda: _loaded(tf.data.Dataset.range(eval_steps(split, batch_size)), batch, axes=1)
-    )
+    steps = eval_steps(split, batch_size)
+    return _input_fn(lambda: _loaded(tf.data.Dataset.range(steps), batch, axes=1))
 
 
 def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
@@ -171,11 +159,7 @@ def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
 
 @contextlib.contextmanager
 def naming_shard(split: Examples) -> Iterator[None]:
-    """Turns TensorFlow's error on images that could not be read into one that names their shard.
-
-    Raises:
-      ShardError: a shard is damaged or missing.
-    """
+    """Turns TensorFlow's error on images of a damaged shard into a `ShardError` that names it."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -185,9 +169,9 @@ def naming_shard(split: Examples) -> Iterator[None]:
 
 
 def _first_step(given: int | None = None) -> Any:
-    """Where the input starts: at a given step, or at the global step: `int64`, a scalar.
+    """The given step or the global step, an `int64` scalar.
 
-    The latter is read when the iterator is initialised, after a checkpoint was restored.
+    The global step is read when the iterator is initialised, after a checkpoint was restored.
     """
     if given is not None:
         return tf.constant(given, tf.int64)

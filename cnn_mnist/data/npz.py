@@ -10,16 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from cnn_mnist.data.sources import (
-    READING_ORDER,
-    Array,
-    Source,
-    check_count,
-    expect_end,
-    extend,
-    first_bytes,
-    item_shape_of,
-)
+from cnn_mnist.data.sources import ITEM_SHAPES, Array, Source, check_count, first_bytes
 from cnn_mnist.utils.errors import reason
 
 MAX_LIST = 1 << 20  # bytes of the list of members; four take 250
@@ -31,11 +22,11 @@ def read_arrays(path: Path) -> dict[str, Array]:
     first_bytes(path)
     arrays: dict[str, Array] = {}
     with (
-        Source(path).reading(b"", "a zip archive (npz)"),
+        Source(path).reading("a zip archive (npz)"),
         _ZipFile(path.open("rb", buffering=0)) as file,
         zipfile.ZipFile(file) as archive,
     ):
-        for key in READING_ORDER:
+        for key in ITEM_SHAPES:
             arrays[key] = _read_npy(archive, key, path, arrays.get(f"y{key[1:]}"))
     return arrays
 
@@ -59,31 +50,29 @@ def _read_npy(archive: zipfile.ZipFile, key: str, path: Path, labels: Array | No
     if not plain or members[0].flag_bits & 1:
         found = "an encrypted array" if plain else "another compression"
         raise source.error(0, "a stored or deflated array", found, SAVE)
-    content = bytearray()
-    with source.reading(content, "a readable array"), archive.open(members[0]) as file:
+    with source.reading("a readable array"), archive.open(members[0]) as file:
         stream = cast(zipfile.ZipExtFile, file)
-        shape, fortran_order, dtype = _read_npy_header(content, stream, source, item_shape_of(key))
+        shape, fortran_order, dtype = _read_npy_header(source, stream, ITEM_SHAPES[key])
         check_count(shape[0], 10, source, labels)
-        offset = len(content)
+        offset = len(source.content)
         total = offset + math.prod(shape) * dtype.itemsize
-        extend(content, stream, total, source, f"{total} bytes (shape {list(shape)}, {dtype})")
-        expect_end(content, stream, source)
-    values = np.ndarray(shape, dtype, content, offset, order="F" if fortran_order else "C")
+        source.extend_to_end(stream, total, f"{total} bytes (shape {list(shape)}, {dtype})")
+    values = np.ndarray(shape, dtype, source.content, offset, order="F" if fortran_order else "C")
     values = np.ascontiguousarray(values)
     values.setflags(write=False)
     return Array(values, source, shape_offset=10, values_offset=offset)
 
 
 def _read_npy_header(
-    content: bytearray, stream: io.BufferedIOBase, source: Source, item_shape: tuple[int, ...]
+    source: Source, stream: io.BufferedIOBase, item_shape: tuple[int, ...]
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Reads a .npy header, version 1.0: the later versions serve structured arrays only."""
-    magic = b"\x93NUMPY\x01\x00"
-    extend(content, stream, 10, source, "10 bytes of .npy magic and header size")
+    content, magic = source.content, b"\x93NUMPY\x01\x00"
+    source.extend(stream, 10, "10 bytes of .npy magic and header size")
     if content[:8] != magic:
         raise source.error(0, f".npy magic {magic!r}", bytes(content[:8]), SAVE)
     size = 10 + int.from_bytes(content[8:10], "little")
-    extend(content, stream, size, source, f"a .npy header of {size} bytes")
+    source.extend(stream, size, f"a .npy header of {size} bytes")
     try:
         header = np.lib.format.read_array_header_1_0(io.BytesIO(content[8:]))
     except (MemoryError, RecursionError) as error:  # by which Python refuses deeply nested text

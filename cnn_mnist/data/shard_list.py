@@ -13,12 +13,13 @@ ones, and so on; a shard that has no more is passed over.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,33 +37,21 @@ from cnn_mnist.data.sources import (
 )
 from cnn_mnist.data.splits import Split
 from cnn_mnist.utils.errors import reason, shown
+from cnn_mnist.utils.files import write_files
 
 FILE = "shards.json"
 MAX_SHARDS = 99_999  # of a list: what five digits of a file's name can tell apart
 MAX_LIST = 64 << 20  # bytes of `shards.json`
-_FIELDS = {
-    "file": "the path of a file",
-    "records": f"an integer from 1 to {MAX_EXAMPLES}",
-    "bytes": "an integer of at least 1",
-    "sha256": "64 digits from 0 to f",
-}
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A TFRecord file of images.
-
-    Attributes:
-      path: where it lies.
-      records: how many images it holds.
-      size: in bytes.
-      sha256: of the file.
-    """
+    """A TFRecord file of images."""
 
     path: Path
-    records: int
-    size: int
-    sha256: str
+    records: int  # how many images it holds
+    size: int  # in bytes
+    sha256: str  # of the file
 
 
 @dataclass(frozen=True)
@@ -74,10 +63,9 @@ class ShardList:
 
 
 def read(folder: Path) -> ShardList:
-    """Reads `shards.json` in a folder, and looks whether the files are there, in the right size.
+    """Reads `shards.json` in a folder, and checks that the files are there, in the right size.
 
-    Raises:
-      DatasetError: the list cannot be read or is wrong; a shard is missing or has another size.
+    Raises DatasetError if the list is wrong, or a shard is missing or has another size.
     """
     shards = read_list(folder)
     seen: dict[tuple[int, int], Shard] = {}
@@ -93,11 +81,7 @@ def read(folder: Path) -> ShardList:
 
 
 def read_list(folder: Path) -> ShardList:
-    """Reads `shards.json` in a folder; the files themselves are not looked at.
-
-    Raises:
-      DatasetError: it cannot be read or is wrong; the message names the field.
-    """
+    """Reads `shards.json`, but no shards; raises DatasetError, which names the wrong field."""
     path = folder / FILE
     first_bytes(path)
     try:
@@ -127,16 +111,10 @@ def _shards(path: Path, name: str, entries: Any) -> tuple[Shard, ...]:
 def _shard(path: Path, place: str, entry: Any) -> Shard:
     if not isinstance(entry, dict):
         raise _wrong(path, place, f"an object with {', '.join(_FIELDS)}", type(entry).__name__)
-    right = {
-        "file": lambda v: isinstance(v, str) and v not in ("", ".", "..") and _encodable(v),
-        "records": lambda v: type(v) is int and 1 <= v <= MAX_EXAMPLES,
-        "bytes": lambda v: type(v) is int and v >= 1,
-        "sha256": lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v),
-    }
-    for field, expected in _FIELDS.items():
+    for field, (expected, is_right) in _FIELDS.items():
         if field not in entry:
             raise _wrong(path, f'{place}."{field}"', expected, "nothing")
-        if not right[field](entry[field]):
+        if not is_right(entry[field]):
             raise _wrong(path, f'{place}."{field}"', expected, json.dumps(entry[field]))
     file, records, size, sha256 = (entry[field] for field in _FIELDS)
     least = records * (tfrecord.HEADER + tfrecord.MIN_RECORD + tfrecord.FOOTER)
@@ -145,11 +123,28 @@ def _shard(path: Path, place: str, entry: Any) -> Shard:
     return Shard(path.parent / file, records, size, sha256)
 
 
-def _encodable(name: str) -> bool:
+def _is_file_name(value: Any) -> bool:
+    if not isinstance(value, str) or value in ("", ".", ".."):
+        return False
     try:
-        return b"\0" not in os.fsencode(name)
+        return b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:
         return False
+
+
+# Field of a shard -> what is expected there, and whether a value is that.
+_FIELDS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "file": ("the path of a file", _is_file_name),
+    "records": (
+        f"an integer from 1 to {MAX_EXAMPLES}",
+        lambda value: type(value) is int and 1 <= value <= MAX_EXAMPLES,
+    ),
+    "bytes": ("an integer of at least 1", lambda value: type(value) is int and value >= 1),
+    "sha256": (
+        "64 digits from 0 to f",
+        lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value),
+    ),
+}
 
 
 def _wrong(path: Path, place: str, expected: str, found: object) -> DatasetError:
@@ -160,27 +155,17 @@ def _wrong(path: Path, place: str, expected: str, found: object) -> DatasetError
 
 def write(folder: Path, train: Sequence[Shard], test: Sequence[Shard]) -> None:
     """Writes `shards.json` into a folder of shards, which it names by their relative paths."""
-    content = {
-        name: [
-            {
-                "file": str(shard.path.relative_to(folder)),
-                "records": shard.records,
-                "bytes": shard.size,
-                "sha256": shard.sha256,
-            }
-            for shard in shards
-        ]
-        for name, shards in (("train", train), ("test", test))
-    }
-    (folder / FILE).write_text(json.dumps(content, indent=1) + "\n")
+
+    def entry(shard: Shard) -> dict[str, Any]:
+        file = str(shard.path.relative_to(folder))
+        return dict(zip(_FIELDS, (file, shard.records, shard.size, shard.sha256), strict=True))
+
+    content = {"train": [*map(entry, train)], "test": [*map(entry, test)]}
+    write_files(folder, {FILE: (json.dumps(content, indent=1) + "\n").encode()})
 
 
 def check_size(shard: Shard) -> os.stat_result:
-    """Looks whether a shard is there, a regular file, of the size that is noted.
-
-    Raises:
-      DatasetError: it is not.
-    """
+    """Checks that a shard is there, a regular file, of the size that is noted."""
     name = shown(shard.path)
     remedy = f"put it there, or mend {FILE}"
     try:
@@ -190,19 +175,13 @@ def check_size(shard: Shard) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise DatasetError(f"{name}: expected a regular file, found none; {remedy}")
     if status.st_size != shard.size:
-        raise DatasetError(
-            f"{name}: expected {shard.size} bytes, found {status.st_size}; "
-            "replace it by a good copy"
-        )
+        sizes = f"expected {shard.size} bytes, found {status.st_size}"
+        raise DatasetError(f"{name}: {sizes}; replace it by a good copy")
     return status
 
 
 def check(shard: Shard) -> None:
-    """Reads a shard whole: its size, its records and what they hold, its sha256.
-
-    Raises:
-      DatasetError: something is wrong; the message names the file.
-    """
+    """Raises DatasetError if size, checksums, content or sha256 of a shard are wrong."""
     check_size(shard)
     source, digest, end = Source(shard.path), hashlib.sha256(), 0
     for records in tfrecord.read(shard.path, shard.records):
@@ -220,34 +199,20 @@ def check(shard: Shard) -> None:
 
 
 def prefixes(counts: Sequence[int], total: int) -> np.ndarray:
-    """How many records of each shard are among the first `total` of all: those that it begins with.
+    """How many records of each shard are among the first `total` of all: `int64 [shards]`.
 
-    Args:
-      counts: the records of each shard.
-      total: at most the sum of them.
-
-    Returns:
-      `int64 [shards]`.
+    `counts` are the records of each shard; `total` is at most their sum.
     """
     records = np.asarray(counts, np.int64)
-    full, too_many = 0, int(records.max()) + 1  # rounds of the dealer
-    while too_many - full > 1:
-        middle = (full + too_many) // 2
-        if np.minimum(records, middle).sum() <= total:
-            full = middle
-        else:
-            too_many = middle
+    rounds = range(int(records.max()) + 1)  # of the dealer
+    full = bisect.bisect_right(rounds, total, key=lambda r: int(np.minimum(records, r).sum())) - 1
     dealt = np.minimum(records, full)
     dealt[np.flatnonzero(records > full)[: total - int(dealt.sum())]] += 1
     return dealt
 
 
 def first_images(shards: Sequence[Shard], count: int) -> Split:
-    """Reads the first `count` images of all, in their order, into memory.
-
-    Raises:
-      DatasetError: a shard is damaged.
-    """
+    """Reads the first `count` images of all, in their order; DatasetError for a damaged shard."""
     images = np.empty([count, *IMAGE_SHAPE], np.uint8)
     labels = np.empty(count, np.int32)
     parts = prefixes([shard.records for shard in shards], count)

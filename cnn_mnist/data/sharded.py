@@ -1,12 +1,12 @@
 """Training images that stay in shards on disk: which of them come in which step.
 
-In each epoch the shards come in an order of their own, one after another, and the records of each
-in an order of their own. The steps read the endless row of records that this makes: every image
-comes once per epoch, and a batch may end one shard, or epoch, and begin the next.
+Each epoch reads the shards in an order of its own, and the records of each shard in an order of
+their own. The steps read the endless row of records that this makes: every image comes once per
+epoch, and a batch may end one shard, or epoch, and begin the next.
 
 So a shard is the unit of memory and of shuffling: a batch's images are of one shard, or of two or
-three where one ends. Records that are dealt to the shards round robin make every shard a sample of
-the whole.
+three where one ends. Records should be dealt to the shards round robin, so that every shard is a
+sample of the whole.
 """
 
 from __future__ import annotations
@@ -33,23 +33,18 @@ class Reading(NamedTuple):
 
 
 class ShardedSplit:
-    """Training images in shards; their number is its length.
+    """Training images in shards."""
 
-    Attributes:
-      shards: the list of them.
-      firsts: `int64 [shards]`, the first record of each that is trained on.
-      counts: `int64 [shards]`, how many are trained on, from there on.
-      damage: what `fault` returns.
-    """
+    damage = ""  # what `fault` returns
 
     def __init__(self, shards: Sequence[Shard], begin: int, end: int) -> None:
         """Leaves out the images, in the order of all, before `begin` and from `end` on."""
         self.shards = tuple(shards)
         self._begin, self._end = begin, end
         records = [shard.records for shard in shards]
+        # Of each shard, the first record that is trained on, and how many: int64 [shards].
         self.firsts = prefixes(records, begin)
         self.counts = prefixes(records, end) - self.firsts
-        self.damage = ""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -61,18 +56,13 @@ class ShardedSplit:
         return ShardedBatches(self, batch_size, seed)
 
     def pieces(self) -> Iterator[Split]:
-        """All images, some thousands at a time, shard after shard.
-
-        Raises:
-          DatasetError: a shard is damaged.
-        """
+        """As of `Examples`: some thousands at a time, shard after shard."""
         for shard, first, count in zip(self.shards, self.firsts, self.counts, strict=True):
-            passed = 0
+            left_out = int(first)
             for records in tfrecord.read(shard.path, int(first + count)):
-                here = len(records.starts)
-                if passed + here > first:
-                    yield Split(*records.decode(slice(max(0, int(first) - passed), here)))
-                passed += here
+                if left_out < len(records.starts):
+                    yield Split(*records.decode(slice(left_out, None)))
+                left_out = max(0, left_out - len(records.starts))
 
     def digest(self, validation: Split) -> str:
         """As of `Examples`; of the shards' sha256, which tell the images of the validation, too."""
@@ -96,24 +86,20 @@ class ShardedBatches:
     def __init__(self, split: ShardedSplit, batch_size: int, seed: int) -> None:
         """Sets what the batches depend on."""
         self._split, self._batch_size, self._seed = split, batch_size, seed
-        self._counts, self._firsts = split.counts, split.firsts
         self._used = np.flatnonzero(split.counts)
         self._read: dict[int, tfrecord.Records] = {}
 
     def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
         """As of `Batches`; the images are numbered through one shard after another."""
-        before = np.cumsum(self._counts) - self._counts - self._firsts
+        counts = self._split.counts
+        before = np.cumsum(counts) - counts - self._split.firsts
         readings = self.readings(step, first, size)
         return np.concatenate([before[shard] + records for shard, records in readings])
 
     def rows(
         self, step: int, first: int = 0, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As of `Batches`.
-
-        Raises:
-          DatasetError: a shard cannot be read or is damaged; the message names it.
-        """
+        """As of `Batches`; the message of a DatasetError names the shard."""
         readings = self.readings(step, first, size)
         wanted = {reading.shard for reading in readings}
         self._read = {number: read for number, read in self._read.items() if number in wanted}
@@ -153,7 +139,7 @@ class ShardedBatches:
     def _place(self, position: int) -> tuple[int, int]:
         """Where an image of the endless row is: the visit, and how many of it come before."""
         epoch, within = divmod(position, len(self._split))
-        ends = np.cumsum(self._counts[self._shards(epoch)])
+        ends = np.cumsum(self._split.counts[self._shards(epoch)])
         index = int(np.searchsorted(ends, within, side="right"))
         before = int(ends[index - 1]) if index else 0
         return epoch * len(self._used) + index, within - before
@@ -162,9 +148,8 @@ class ShardedBatches:
         """What a visit reads."""
         epoch, index = divmod(number, len(self._used))
         shard = int(self._shards(epoch)[index])
-        count = int(self._counts[shard])
-        order = permutation(count, self._seed, epoch, shard + 1)
-        return Reading(shard, self._firsts[shard] + order)
+        order = permutation(int(self._split.counts[shard]), self._seed, epoch, shard + 1)
+        return Reading(shard, self._split.firsts[shard] + order)
 
     def _shards(self, epoch: int) -> np.ndarray:
         """The order of the shards in an epoch."""

@@ -23,23 +23,18 @@ class Batches(Protocol):
     def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
         """Which images make up rows `first` to `first + size` of a step's batch; by default all.
 
-        Returns:
-          `int64 [b]`, each at least 0 and below N. Each number comes once per epoch.
+        `int64 [b]`, each at least 0 and below N; each number comes once per epoch.
         """
 
     def rows(
         self, step: int, first: int = 0, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same rows: images `uint8 [b, 28, 28]` and labels `int32 [b]`.
-
-        Raises:
-          DatasetError: they cannot be read.
-        """
+        """Those rows: images `uint8 [b, 28, 28]`, labels `int32 [b]`; DatasetError for damage."""
 
     def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
         """The whole batches of n steps: images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
 
-        There are fewer than steps where one cannot be read: those before it.
+        If one cannot be read, only those before it.
         """
 
 
@@ -53,7 +48,7 @@ class Examples(Protocol):
         """Their batches, in the order that the seed decides."""
 
     def pieces(self) -> Iterator[Split]:
-        """All examples, as many at a time as memory is meant to hold."""
+        """All examples, as many at a time as memory is meant to hold; may raise DatasetError."""
 
     def digest(self, validation: Split) -> str:
         """The sha256 of what a training run reads: these examples and those of the validation."""
@@ -82,7 +77,7 @@ class Split:
         yield self
 
     def digest(self, validation: Split) -> str:
-        """As of `Examples`; of all values."""
+        """As of `Examples`: of all values."""
         content = hashlib.sha256()
         for split in (self, validation):
             content.update(f"{len(split)}:".encode())
@@ -102,10 +97,8 @@ class _BatchesInMemory:
     seed: int
 
     def indices(self, step: int, first: int = 0, size: int | None = None) -> np.ndarray:
-        every = batch_indices(
-            step, size=len(self.split), batch_size=self.batch_size, seed=self.seed
-        )
-        return every[first:][:size]
+        sizes = {"size": len(self.split), "batch_size": self.batch_size}
+        return batch_indices(step, **sizes, seed=self.seed)[first:][:size]
 
     def rows(
         self, step: int, first: int = 0, size: int | None = None
@@ -119,13 +112,10 @@ class _BatchesInMemory:
 
 
 def batch_indices(step: int, *, size: int, batch_size: int, seed: int) -> np.ndarray:
-    """Which of `size` images in memory make up the batch of a step.
+    """Which of `size` images in memory make up the batch of a step: `int64 [batch_size]`.
 
     The steps read one endless row of numbers, epoch after epoch. Each epoch is a permutation of
-    all images: every image comes once per epoch, and a batch may end one epoch and begin the next.
-
-    Returns:
-      `int64 [batch_size]`, each at least 0 and below `size`.
+    all images, and a batch may end one epoch and begin the next.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs, places = positions // size, positions % size

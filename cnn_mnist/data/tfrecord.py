@@ -1,4 +1,4 @@
-"""TFRecord files of images and labels, written and read without TensorFlow.
+"""TFRecord files of images and labels; only to read other programs' records takes TensorFlow.
 
 A TFRecord file is one record after another: its length n (uint64), the masked CRC-32C of those
 eight bytes (uint32), n bytes, their masked CRC-32C; all little-endian. Each record is here a
@@ -26,40 +26,31 @@ from typing import BinaryIO
 import numpy as np
 
 from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes
+from cnn_mnist.utils.console import load_tensorflow
 from cnn_mnist.utils.errors import reason
+from cnn_mnist.utils.lazy import tf
 
 PIXELS = math.prod(IMAGE_SHAPE)
 HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds
 MIN_RECORD = PIXELS + 1  # bytes, of an Example with an image
 MAX_RECORD = 1 << 16  # bytes; those written here have 822
-PIECE = 4 << 20  # bytes of records whose checksums are computed together
+PIECE = 4 << 20  # bytes that are read together
+AT_ONCE = 5_000  # records whose checksums are computed together; of those written here, 4 MiB
 EXPECTED = f'an Example with an "image" of {PIXELS} bytes and a "label" from 0 to {NUM_CLASSES - 1}'
 
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Records of a file, one after another, whose checksums were right.
+    """Records of a file, one after another, whose checksums were right."""
 
-    Attributes:
-      source: the file.
-      content: `uint8`, bytes of the file.
-      starts: `int64 [N]`, where in `content` each Example begins.
-      lengths: `int64 [N]`, in bytes.
-      offset: of the content in the file, in bytes.
-    """
-
-    source: Source
-    content: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    offset: int
+    source: Source  # the file
+    content: np.ndarray  # uint8, bytes of the file
+    starts: np.ndarray  # int64 [N], where in `content` each Example begins
+    lengths: np.ndarray  # int64 [N], in bytes
+    offset: int  # of the content in the file, in bytes
 
     def decode(self, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """The images and labels of some records, `uint8 [n, 28, 28]` and `int32 [n]`.
-
-        Raises:
-          DatasetError: a record is not such an Example.
-        """
+        """Images `uint8 [n, 28, 28]` and labels `int32 [n]`; DatasetError for a wrong record."""
         starts, lengths = self.starts[chosen], self.lengths[chosen]
         images = np.empty([len(starts), PIXELS], np.uint8)
         labels = np.empty(len(starts), np.int64)
@@ -86,11 +77,9 @@ class Records:
 
 
 def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The TFRecord file of images and labels: its bytes, `uint8 [N, bytes of a record]`.
+    """The bytes of the TFRecord file of images and labels: `uint8 [N, bytes of a record]`.
 
-    Args:
-      images: `uint8 [N, 28, 28]`.
-      labels: integers `[N]`, 0 to 9.
+    Images are `uint8 [N, 28, 28]`, labels integers `[N]`, 0 to 9.
     """
     length = len(_TEMPLATE)
     header = struct.pack("<Q", length)
@@ -100,8 +89,8 @@ def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     rows[:, HEADER + _IMAGE_AT : HEADER + _BEHIND] = images.reshape(-1, PIXELS)
     rows[:, -FOOTER - 1] = labels
     starts = HEADER + rows.shape[1] * np.arange(len(rows))
-    for place in range(0, len(rows), PIECE // rows.shape[1]):
-        some = slice(place, place + PIECE // rows.shape[1])
+    for place in range(0, len(rows), AT_ONCE):
+        some = slice(place, place + AT_ONCE)
         crcs = masked_crcs(rows.reshape(-1), starts[some], np.full(len(starts[some]), length))
         rows[some, -FOOTER:] = crcs.astype("<u4")[:, None].view(np.uint8)
     return rows
@@ -110,15 +99,13 @@ def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
     """Reads the first `count` records of a file, in pieces of about `at_once` bytes.
 
-    Raises:
-      DatasetError: the file cannot be read, is damaged or has fewer records.
+    Raises DatasetError if the file cannot be read, is damaged or has fewer records.
     """
     first_bytes(path)
     source, number, offset = Source(path), 0, 0
-    with source.reading(b"", "a readable file"), path.open("rb") as file:
+    with source.reading("a readable file"), path.open("rb") as file:
         while number < count:
-            content = bytearray()
-            starts, lengths = [], []
+            content, starts, lengths = bytearray(), [], []
             while number < count and (not content or len(content) < at_once):
                 place = offset + len(content)
                 content += _read(file, HEADER, place, source, f"record {number} of {count}")
@@ -133,13 +120,8 @@ def read(path: Path, count: int, at_once: int = PIECE) -> Iterator[Records]:
                 what = f"{length} bytes of record {number} and their checksum"
                 content += _read(file, length + FOOTER, place + HEADER, source, what)
                 number += 1
-            records = Records(
-                source,
-                np.frombuffer(content, np.uint8),
-                np.array(starts, np.int64),
-                np.array(lengths, np.int64),
-                offset,
-            )
+            places = np.array(starts, np.int64), np.array(lengths, np.int64)
+            records = Records(source, np.frombuffer(content, np.uint8), *places, offset)
             _check_crcs(records, number - len(starts))
             offset += len(content)
             yield records
@@ -156,10 +138,9 @@ def _read(file: BinaryIO, size: int, offset: int, source: Source, expected: str)
 
 
 def _check_crcs(records: Records, first: int) -> None:
-    some = max(1, PIECE // (HEADER + len(_TEMPLATE) + FOOTER))
-    for place in range(0, len(records.starts), some):
-        starts = records.starts[place : place + some]
-        lengths = records.lengths[place : place + some]
+    for place in range(0, len(records.starts), AT_ONCE):
+        starts = records.starts[place : place + AT_ONCE]
+        lengths = records.lengths[place : place + AT_ONCE]
         behind = (starts + lengths)[:, None] + np.arange(FOOTER)
         noted = records.content[behind].view("<u4")[:, 0]
         wrong = np.flatnonzero(noted != masked_crcs(records.content, starts, lengths))
@@ -171,12 +152,9 @@ def _check_crcs(records: Records, first: int) -> None:
 
 
 def masked_crcs(content: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The checksums of parts of `content`, as TFRecord files have them.
+    """The checksums of parts of `content`, as TFRecord files have them: `uint32 [N]`.
 
     All parts advance together, by four bytes at a time.
-
-    Returns:
-      `uint32 [N]`.
     """
     low, high = _crc_tables()
     words = np.ndarray(max(0, len(content) - 3), "<u4", content, strides=(1,))
@@ -239,68 +217,20 @@ _BEHIND = _IMAGE_AT + PIXELS
 
 def _parse(example: bytes) -> tuple[bytes, int]:
     """The pixels and the label of an Example; a ValueError says what was found instead."""
-    features: dict[bytes, bytes] = {}
-    for entry in (e for m in _messages(example, 1) for e in _messages(m, 1)):
-        name = b"".join(_messages(entry, 1)[-1:])
-        features[name] = b"".join(_messages(entry, 2)[-1:])
-    for name in (b"image", b"label"):
+    load_tensorflow()
+    from google.protobuf.message import DecodeError
+
+    try:
+        features = tf.train.Example.FromString(example).features.feature
+    except DecodeError:
+        raise ValueError("one that cannot be decoded") from None
+    for name in ("image", "label"):
         if name not in features:
-            raise ValueError(f'none with a feature "{name.decode()}"')
-    images = [image for part in _messages(features[b"image"], 1) for image in _messages(part, 1)]
+            raise ValueError(f'none with a feature "{name}"')
+    images = features["image"].bytes_list.value
     if [len(image) for image in images] != [PIXELS]:
         raise ValueError(f"values of {[len(image) for image in images[:4]]} bytes as its image")
-    labels: list[int] = []
-    for part in _messages(features[b"label"], 3):
-        for number, value in _fields(part):
-            if number == 1:
-                labels += [value] if isinstance(value, int) else _varints(value)
+    labels = features["label"].int64_list.value
     if len(labels) != 1 or not 0 <= labels[0] < NUM_CLASSES:
-        found = [label - (label >> 63 << 64) for label in labels[:4]]  # int64
-        raise ValueError(f"{found} as its label")
+        raise ValueError(f"{labels[:4]} as its label")
     return images[0], labels[0]
-
-
-def _messages(content: bytes, wanted: int) -> list[bytes]:
-    return [v for n, v in _fields(content) if n == wanted and isinstance(v, bytes)]
-
-
-def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: their number, and an integer or bytes."""
-    place = 0
-    while place < len(content):
-        key, place = _varint(content, place)
-        kind = key & 7
-        if kind == 0:
-            value, place = _varint(content, place)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            size, place = _varint(content, place)
-        else:
-            size = {1: 8, 5: 4}.get(kind, len(content) + 1)
-        if place + size > len(content):
-            raise ValueError("one that cannot be decoded")
-        yield key >> 3, content[place : place + size]
-        place += size
-
-
-def _varints(content: bytes) -> list[int]:
-    values, place = [], 0
-    while place < len(content):
-        value, place = _varint(content, place)
-        values.append(value)
-    return values
-
-
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """An integer, and the place behind it."""
-    value = 0
-    for shift in range(0, 70, 7):  # at most ten bytes
-        if place >= len(content):
-            break
-        byte = content[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, place
-    raise ValueError("one that cannot be decoded")

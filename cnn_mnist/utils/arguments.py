@@ -1,7 +1,6 @@
 """The words of a command line: where they come from, what a flag's value may be, and the help.
 
-absl reads the flags. What is wrong with one is said in one line of our own: the flag, what was
-expected, what was found.
+absl reads the flags. Errors are told in one line of our own: the flag, what was expected and found.
 """
 
 import itertools
@@ -27,18 +26,16 @@ CONNECTION_FILE = re.compile(r"--?f=.*\.json")
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 WHOLE = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|\d{1,3}(_\d{3})+)", re.ASCII)
 WIDTH = 88  # columns of the help
-INDENT: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "      "}
 LONGEST_NUMBER = 4_000  # digits; Python reads no more than 4,300
 
 
-class WholeNumber(flags.ArgumentParser[int]):
+class WholeNumber(flags.IntegerParser):
     """Takes `20000`, `20,000` and `20_000`."""
-
-    syntactic_help = "a whole number"
 
     def __init__(self, least: int | None = None, most: int | None = None) -> None:
         """Sets the range; None: no limit."""
-        self._least, self._most = least, most
+        super().__init__(least, most)
+        self.syntactic_help = "a whole number"
         if least is not None:
             self.syntactic_help += f" of at least {least}"
         if most is not None:
@@ -49,96 +46,66 @@ class WholeNumber(flags.ArgumentParser[int]):
         if isinstance(argument, str):
             text = argument.strip()
             if not WHOLE.fullmatch(text) or len(text) > LONGEST_NUMBER:
-                raise ValueError(f"expected a whole number, such as 20000, found {_cut(argument)}")
+                raise ValueError(f"expected a whole number, such as 20000, found {argument!r:.100}")
             argument = int(re.sub("[,_]", "", text))
-        too_small = self._least is not None and argument < self._least
-        if too_small or (self._most is not None and argument > self._most):
+        if self.is_outside_bounds(argument):
             raise ValueError(f"expected {self.syntactic_help}")
         return argument
 
-    def flag_type(self) -> str:
-        """What the numbers are called by those who list flags."""
-        return "int"
+
+class _InOurWords(flags.ArgumentParser[Any]):
+    """One of absl's parsers that says what was expected and found, in a ValueError."""
+
+    example = ""
+
+    def parse(self, argument: Any) -> Any:
+        try:
+            return super().parse(argument)
+        except ValueError:
+            expected = self.syntactic_help + self.example
+            raise ValueError(f"expected {expected}, found {str(argument)!r:.100}") from None
 
 
-class Number(flags.ArgumentParser[float]):
+class Number(_InOurWords, flags.FloatParser):
     """Takes what Python's `float` takes."""
 
-    syntactic_help = "a number"
-
-    def parse(self, argument: str | float) -> float:
-        """The number; raises ValueError for what is none."""
-        try:
-            return float(argument)
-        except ValueError:
-            found = _cut(str(argument))
-            raise ValueError(f"expected a number, such as 0.001, found {found}") from None
-
-    def flag_type(self) -> str:
-        """What the numbers are called by those who list flags."""
-        return "float"
+    example = ", such as 0.001"
 
 
-class Choice(flags.ArgumentParser[str]):
+class Choice(_InOurWords, flags.EnumParser):
     """Takes one of some names."""
 
+    enum_values: Any
+
     def __init__(self, names: Collection[str]) -> None:
-        """Sets the names; what is added to a table later can be chosen, too."""
-        self.names = names
+        """Sets the names; one that is added to a table later can be chosen, too."""
+        super().__init__(names)
+        self.names = self.enum_values = names
 
     @property
     def syntactic_help(self) -> str:  # type: ignore[override]
         """The names, for people."""
         return f"one of {', '.join(self.names)}"
 
-    def parse(self, argument: str) -> str:
-        """The name; raises ValueError for any other."""
-        if argument not in self.names:
-            raise ValueError(f"expected {self.syntactic_help}, found {_cut(argument)}")
-        return argument
 
-    def flag_type(self) -> str:
-        """What the names are called by those who list flags."""
-        return "string enum"
-
-
-class YesOrNo(flags.BooleanParser):
+class YesOrNo(_InOurWords, flags.BooleanParser):
     """Takes true and false, as absl does."""
 
     syntactic_help = "true or false"
     names = ("true", "false")
 
-    def parse(self, argument: str | int) -> bool:
-        """The truth; raises ValueError for what is neither."""
-        try:
-            return super().parse(argument)
-        except ValueError:
-            found = _cut(str(argument))
-            raise ValueError(f"expected true or false, found {found}") from None
 
-
-class Names(flags.ListParser):
+class Names(_InOurWords, flags.ListParser):
     """Takes names separated by commas."""
-
-    def parse(self, argument: str | list[str]) -> list[str]:
-        """The names; raises ValueError where a quotation mark is not closed."""
-        try:
-            return super().parse(argument)
-        except ValueError:
-            raise ValueError(
-                f"expected {self.syntactic_help}, found {_cut(str(argument))}"
-            ) from None
 
 
 TEXT: flags.ArgumentParser[str] = flags.ArgumentParser()
 
 
 def typed(argv: Sequence[str] | None) -> list[str]:
-    """The arguments of a command, without the program's name.
+    """The arguments of a command, which is given with or without the program's name.
 
-    Args:
-      argv: a command, with or without the program's name; None: `sys.argv`. In a notebook that is
-        the command of the kernel, of which nothing is taken.
+    None means `sys.argv`. In a notebook that is the command of the kernel, and nothing is taken.
     """
     if isinstance(argv, str):
         raise TypeError(f"expected a list of arguments, found the text {argv!r}")
@@ -148,11 +115,6 @@ def typed(argv: Sequence[str] | None) -> list[str]:
     return list(argv if is_flag else argv[1:])
 
 
-def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Whether one of the arguments is a flag for help."""
-    return any(word in HELP for word in arguments)
-
-
 def help_text(program: str, about: str, values: flags.FlagValues) -> str:
     """What `--help` prints: the program, what it is about, and every flag with its default."""
     paragraphs = [
@@ -160,28 +122,23 @@ def help_text(program: str, about: str, values: flags.FlagValues) -> str:
         "--flagfile=FILE: Read flags from a text file, one a line.",
         *(_described(values[name]) for name in values),
     ]
-    wrapped = [textwrap.fill(text, WIDTH, **INDENT) for text in paragraphs]
-    return "\n".join(
-        [
-            *(about.strip(), "", f"usage: {program} [flags]", ""),
-            "Each flag is given as --flag=value or --flag value. Of a flag given twice, the last",
-            "one counts. Thousands in whole numbers may be separated: 20000, 20,000 or 20_000.",
-            *("", *wrapped),
-        ]
-    )
+    wrapper = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent="      ")
+    lines = [
+        *(about.strip(), "", f"usage: {program} [flags]", ""),
+        "Each flag is given as --flag=value or --flag value. Of a flag given twice, the last",
+        "one counts. Thousands in whole numbers may be separated: 20000, 20,000 or 20_000.",
+        *("", *map(wrapper.fill, paragraphs)),
+    ]
+    return "\n".join(lines)
 
 
 def parse(arguments: Sequence[str], values: flags.FlagValues) -> None:
-    """Reads arguments, without the program's name, into flags, which start from their defaults.
-
-    Raises:
-      UsageError: a flag that does not exist, or a value that it does not take.
-    """
+    """Reads arguments into flags, which start from their defaults; raises UsageError."""
     for name in values:
         values[name].unparse()
     _check_no_flag_is_a_value(arguments, values)
     try:
-        positional = values(["", *arguments])[1:]
+        positional = values(["", *arguments])[1:]  # "": for the program's name
     except UnicodeDecodeError as error:
         raise UsageError(f"--flagfile: expected a text file, found {error}") from None
     except flags.CantOpenFlagFileError as error:
@@ -191,10 +148,6 @@ def parse(arguments: Sequence[str], values: flags.FlagValues) -> None:
         raise UsageError(one_line(_in_our_words(str(error)))) from None
     if positional:
         raise UsageError(_not_a_flag(positional[0], values))
-
-
-def _cut(value: str) -> str:
-    return f"{value!r:.100}"
 
 
 # What absl says, and what is said instead.
@@ -208,8 +161,7 @@ _OUR_WORDS = (
 
 def _in_our_words(message: str) -> str:
     for theirs, ours in _OUR_WORDS:
-        match = re.fullmatch(theirs, message, re.DOTALL)
-        if match:
+        if match := re.fullmatch(theirs, message, re.DOTALL):
             return match.expand(ours)
     return message
 
@@ -217,12 +169,11 @@ def _in_our_words(message: str) -> str:
 def _described(flag: Any) -> str:
     """A flag's name, meaning, values and, if it has one of its own, default."""
     name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-    values = flag.parser.syntactic_help
-    if flag.default in (None, []):
-        return f"{name}: {flag.help}" + (f" ({values})" if values else "")
-    default = ",".join(flag.default) if isinstance(flag.default, list) else str(flag.default)
-    default = default.lower() if flag.boolean else default
-    return f"{name}: {flag.help} ({f'{values}; ' if values else ''}default: {default})"
+    notes = [flag.parser.syntactic_help] if flag.parser.syntactic_help else []
+    if flag.default not in (None, []):
+        default = ",".join(flag.default) if isinstance(flag.default, list) else str(flag.default)
+        notes.append(f"default: {default.lower() if flag.boolean else default}")
+    return f"{name}: {flag.help}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _is_launcher(program: str) -> bool:
@@ -235,27 +186,21 @@ def _is_launcher(program: str) -> bool:
 
 def _without_connection_file(words: list[str]) -> list[str]:
     """Leaves out a kernel's `-f FILE.json` or `--f=FILE.json`."""
-    kept = []
-    index = 0
-    while index < len(words):
-        if CONNECTION_FILE.fullmatch(words[index]):
-            index += 1
-        elif CONNECTION_FILE.fullmatch("=".join(words[index : index + 2])):
-            index += 2
-        else:
-            kept.append(words[index])
-            index += 1
+    kept: list[str] = []
+    for word in words:
+        if kept and CONNECTION_FILE.fullmatch(f"{kept[-1]}={word}"):
+            kept.pop()
+        elif not CONNECTION_FILE.fullmatch(word):
+            kept.append(word)
     return kept
 
 
 def _check_no_flag_is_a_value(words: Sequence[str], values: flags.FlagValues) -> None:
     """Refuses `--model_dir --steps=5`, which absl takes for a folder named `--steps=5`."""
-    takes_value = {
-        f"{dashes}{n}" for n in values if not values[n].boolean for dashes in ("-", "--")
-    }
+    take_value = {f"{dashes}{n}" for n in values if not values[n].boolean for dashes in ("-", "--")}
+    names = {f"--{name}" for name in values}
     for word, following in itertools.pairwise(words):
-        name = following.removeprefix("--").partition("=")[0]
-        if word in takes_value and following.startswith("--") and name in values:
+        if word in take_value and following.partition("=")[0] in names:
             raise UsageError(f"{word}: expected a value, found the flag {shown(following)}")
 
 
@@ -267,10 +212,10 @@ def _not_a_flag(word: str, values: flags.FlagValues) -> str:
         return f"{typed}: starts with the character {kind}; expected two hyphens, --{bare}"
     if word.startswith("-") and bare and not bare.startswith("="):
         return f"{typed}: stands after --, which ends the flags; leave the -- out"
-    meant = [
-        f"--{name}={word}" for name in values if word in getattr(values[name].parser, "names", ())
-    ]
     if word.partition("=")[0] in values:
         meant = [f"--{word}"]
+    else:
+        taking = (name for name in values if word in getattr(values[name].parser, "names", ()))
+        meant = [f"--{name}={word}" for name in taking]
     hint = f". Did you mean: {', '.join(map(shown, meant))} ?" if meant else ""
     return f"{typed}: unknown argument; every flag starts with --{hint}"

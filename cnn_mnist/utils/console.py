@@ -20,8 +20,8 @@ from rich.console import Console
 
 from cnn_mnist.utils.process import interactive
 
-# Written to stderr by TensorFlow 2.15 to 2.21 on every start, whatever TF_CPP_MIN_LOG_LEVEL says,
-# on a machine where nothing is wrong.
+# TensorFlow 2.15 to 2.21 writes this to stderr on every start, on a machine where nothing is wrong,
+# whatever TF_CPP_MIN_LOG_LEVEL says.
 START_UP_NOISE = (
     "All log messages before absl::InitializeLog() is called are written to STDERR",
     "oneDNN custom operations are on",
@@ -37,16 +37,16 @@ START_UP_NOISE = (
 NO_GPU_NOISE = ("failed call to cuInit",)
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
-# Of TensorFlow's servers: how they tell that a step, or a session, is over.
+# TensorFlow's servers say this when a step, or a session, is over.
 CLUSTER_NOISE = (
     "] Local rendezvous is aborting with status: ",
     "] RecvTensor cancelled for ",
     "\t [[{{node ",
 )
-# Said of a step in which another process of the cluster was no faster.
+# TensorFlow says this of a step in which no other process of the cluster took one.
 _STEP_OF_CLUSTER = "It seems that global step (tf.train.get_global_step) has not been increased"
 
-# Of the Estimator's lines, those that tell of the training: loss, steps a second, checkpoints.
+# The Estimator's lines about loss, steps a second and checkpoints begin so.
 _TRAINING_LINES = ("loss = ", "global_step/sec", "softmax_tensor", "Saving checkpoints for")
 # TensorFlow's warnings to itself: one of its own modules calls another that is deprecated.
 _OWN_DEPRECATION = re.compile(
@@ -74,11 +74,7 @@ def shows_bars(console: Console) -> bool:
 
 
 def show_log_lines(console: Console) -> None:
-    """Prints the log lines of the whole program through `console`, above a progress bar.
-
-    Warnings and errors are shown unless TensorFlow means only itself; the Estimator's training
-    lines only where no progress bar shows the same, which is off a terminal.
-    """
+    """Prints the program's log lines, if `is_shown`, through `console`, above a progress bar."""
     # TensorFlow adds a handler of its own unless the root logger has one.
     logging.basicConfig(handlers=[_ConsoleHandler(console)], level=logging.WARNING, force=True)
     logging.getLogger("tensorflow").setLevel(logging.INFO)
@@ -88,9 +84,8 @@ def show_log_lines(console: Console) -> None:
 def shown(progress: bool) -> Iterator[Console]:
     """Loads TensorFlow without its noise; gives the screen for progress.
 
-    While entered, TensorFlow's log lines and ours are shown as by `show_log_lines`, unless the
-    program of the caller has a log of its own, where they go then. Without progress there are
-    warnings alone.
+    While entered, TensorFlow's log lines and ours are shown as by `show_log_lines`; where the
+    caller's program has a log of its own, they go there. Without progress only warnings are shown.
     """
     load_tensorflow()
     handlers = logging.getLogger().handlers
@@ -110,7 +105,11 @@ def shown(progress: bool) -> Iterator[Console]:
 
 
 def is_shown(record: logging.LogRecord, *, bars: bool) -> bool:
-    """Whether a log line is of use to a person who watches a training run."""
+    """Whether a log line is of use to a person who watches a training run.
+
+    Warnings and errors are, unless TensorFlow warns itself. The Estimator's training lines are only
+    where no progress bar shows the same.
+    """
     message = record.getMessage()
     if record.levelno > logging.INFO:
         return not _OWN_DEPRECATION.match(message)
@@ -134,11 +133,10 @@ def start_program() -> None:
     show_log_lines(stderr_console())
 
 
-def start_tensorflow() -> Console:
-    """Both, for a program that needs TensorFlow at once; returns its screen."""
+def start_tensorflow() -> None:
+    """The same, for a program that needs TensorFlow at once."""
     start_program()
     load_tensorflow()
-    return next(h.console for h in logging.getLogger().handlers if isinstance(h, _ConsoleHandler))
 
 
 @functools.cache
@@ -151,11 +149,11 @@ def load_tensorflow() -> None:
 
 
 def tame_environment() -> None:
-    """Takes out of the environment what libraries would obey to no good end.
+    """Removes from the environment what would stop a library from working.
 
-    Keras and matplotlib do not load with a backend that they do not know or cannot find, and Rich
-    prints nothing on a screen without columns. In a notebook matplotlib keeps the backend that
-    shows the person's own figures.
+    Keras and matplotlib do not load with a backend that they do not know or cannot find. Rich
+    prints nothing on a screen of 0 columns. In a notebook matplotlib keeps its backend, which shows
+    the person's own figures.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if not interactive():
@@ -167,8 +165,7 @@ def tame_environment() -> None:
 
 def quiet_start() -> contextlib.AbstractContextManager[None]:
     """Drops TensorFlow's start-up noise from stderr."""
-    noise = START_UP_NOISE if NVIDIA_DRIVER.exists() else START_UP_NOISE + NO_GPU_NOISE
-    return without(noise)
+    return without(START_UP_NOISE + (() if NVIDIA_DRIVER.exists() else NO_GPU_NOISE))
 
 
 @contextlib.contextmanager
@@ -191,16 +188,16 @@ def quiet_cluster() -> Iterator[None]:
 def without(noise: Iterable[str]) -> Iterator[None]:
     """Drops lines that contain a piece of noise from stderr, and nothing else.
 
-    TensorFlow writes it from C++, so it has to be caught at the file descriptor. A process of its
-    own passes the other lines on: they arrive even if TensorFlow ends this process on the spot, as
-    it does on a processor that it cannot run on. Where there is no `grep`, nothing is dropped.
+    TensorFlow writes it from C++, so it is caught at the file descriptor. Another process, `grep`,
+    passes the other lines on: they arrive even if TensorFlow aborts this process, as it does on a
+    processor that it cannot run on. Where there is no `grep`, nothing is dropped.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # 1: warnings and errors
-    command = ["grep", "--line-buffered", "--text", "--invert-match", "--fixed-strings"]
-    command += [f"--regexp={line}" for line in noise]
     if shutil.which("grep") is None:
         yield
         return
+    command = ["grep", "--line-buffered", "--text", "--invert-match", "--fixed-strings"]
+    command += [f"--regexp={line}" for line in noise]
     # A session of its own: Ctrl-C is for this process, which then closes the pipe.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as grep:
         assert grep.stdin is not None

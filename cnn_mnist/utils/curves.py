@@ -21,8 +21,7 @@ class Curve:
 class Curves:
     """Loss, in nats, and accuracy, 0 to 1, of a run.
 
-    Those of the training are of one batch at a time, with dropout; those of the validation are of
-    all its images.
+    Training: of one batch at a time, with dropout. Validation: of all its images.
     """
 
     train_loss: Curve = Curve()
@@ -32,10 +31,10 @@ class Curves:
 
 
 def read_curves(model_dir: str | os.PathLike) -> Curves:
-    """Reads the event files of a training run, as far as there are any.
+    """Reads the event files of a training run, if there are any.
 
-    Of a file that is cut off or damaged, what comes before that place counts. Where several files
-    have a value for a step, as after a resumed run, that of the latest file counts.
+    A damaged file counts up to the damage. Where several files have a value for a step, as after a
+    resumed run, that of the latest file counts.
     """
     train = _scalars(Path(model_dir))
     validation = _scalars(Path(model_dir) / VALIDATION)
@@ -50,8 +49,9 @@ def read_curves(model_dir: str | os.PathLike) -> Curves:
 
 def _curve(scalars: dict[str, dict[int, float]], tags: Sequence[str]) -> Curve:
     """The curve of the first of the tags that is there."""
-    found = sorted(next((scalars[tag] for tag in tags if tag in scalars), {}).items())
-    return Curve(tuple(step for step, _ in found), tuple(value for _, value in found))
+    found = next((scalars[tag] for tag in tags if tag in scalars), {})
+    steps = sorted(found)
+    return Curve(tuple(steps), tuple(found[step] for step in steps))
 
 
 def _scalars(folder: Path) -> dict[str, dict[int, float]]:

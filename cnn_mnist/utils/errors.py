@@ -24,12 +24,11 @@ class RunError(RuntimeError):
 
 
 class Parser(argparse.ArgumentParser):
-    """Of the flags of the small commands; raises UsageError for what is wrong."""
+    """Reads the flags of the small commands; raises UsageError for what is wrong."""
 
     def error(self, message: str) -> NoReturn:
         """Receives what `argparse` found."""
-        message = message.removeprefix("argument ")
-        raise UsageError(one_line(f"{message}; see --help"))
+        raise UsageError(one_line(f"{message.removeprefix('argument ')}; see --help"))
 
 
 def shown(name: object) -> str:
@@ -47,8 +46,8 @@ def one_line(message: str) -> str:
 def reason(error: Exception, longest: int = 200) -> str:
     """What an error says, in one line.
 
-    Of TensorFlow's, what happened and not where in a graph. Of others the type is told, too: the
-    text of a `KeyError`, for one, is nothing but the key.
+    Of TensorFlow's, what happened and not where in a graph. Of others also the type: the text of a
+    `KeyError` is only the key.
     """
     name = type(error).__name__
     if isinstance(error, InputError | RunError):

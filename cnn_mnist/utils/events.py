@@ -1,7 +1,7 @@
 """TensorBoard's event files: that they are written, and that it is told if they are not.
 
-TensorFlow writes them from a thread. When the disk is full, the thread dies with a traceback of its
-own; whoever gives it another event, or asks for all to be on disk, gets the error.
+TensorFlow writes them from a thread. When the disk is full, the thread dies and prints a traceback;
+the next call that adds an event, or flushes, raises the error.
 """
 
 import contextlib
@@ -18,10 +18,11 @@ from cnn_mnist.utils.console import redirected
 from cnn_mnist.utils.curves import EVENT_FILES
 from cnn_mnist.utils.errors import RunError, reason
 from cnn_mnist.utils.files import naming, write_files
+from cnn_mnist.utils.lazy import tf
 
 PROBE, PROBE_BYTES = ".probe", 1 << 16
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-WRITER_THREADS = ("EventLoggerThread",)  # TensorFlow's names for them
+WRITER_THREAD = "EventLoggerThread"  # TensorFlow's name for it
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def quiet_threads() -> Iterator[None]:
     before = threading.excepthook
 
     def quietly(failure: Any) -> None:
-        if failure.thread is None or failure.thread.name not in WRITER_THREADS:
+        if failure.thread is None or failure.thread.name != WRITER_THREAD:
             before(failure)
 
     threading.excepthook = quietly
@@ -48,18 +49,15 @@ def quiet_threads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what TensorFlow's C++ code writes to stderr of a failure, which is raised as well."""
+    """Drops what TensorFlow's C++ code writes to stderr about an error that it also raises."""
     with Path(os.devnull).open("w") as nowhere, redirected(nowhere.fileno()):
         yield
 
 
 def require_space(folder: str | os.PathLike) -> None:
-    """Checks that a file can be made in a folder, which is made if need be, and be written.
+    """Raises OSError if no file can be written in a folder, which is made if need be.
 
     TensorFlow's writer would begin without one, print lines from its thread, and lose the curves.
-
-    Raises:
-      OSError: it cannot.
     """
     with naming(folder):
         for path in write_files(folder, {PROBE: bytes(PROBE_BYTES)}):
@@ -67,74 +65,62 @@ def require_space(folder: str | os.PathLike) -> None:
 
 
 def begin(folder: str | os.PathLike) -> None:
-    """Lets the Estimator's curves of a run begin in a new file, in a folder made if need be.
+    """Lets the Estimator's curves begin in a new file; raises OSError if none can be made.
 
-    TensorFlow keeps a folder's writer for the whole life of the process. In a notebook its file may
-    have been deleted since, or lie in the folder that the process worked in before.
-
-    Raises:
-      OSError: no file can be made there.
+    TensorFlow keeps a folder's writer until the process ends. In a notebook its file may have been
+    deleted since, or lie in the folder that the process worked in before.
     """
-    import tensorflow as tf
-
-    require_space(folder)
-    _await_new_name(folder)
+    _await_new_file(folder)
     tf.compat.v1.summary.FileWriterCache.clear()
 
 
 def writer_of_hooks(folder: str | os.PathLike) -> Any:
     """The `FileWriter` of a folder that TensorFlow's hooks use."""
-    import tensorflow as tf
-
     with tf.Graph().as_default():  # FileWriter belongs to graphs
         return tf.compat.v1.summary.FileWriterCache.get(str(folder))
 
 
 def writer(folder: str | os.PathLike) -> Any:
-    """A `FileWriter` of one's own, for curves without a graph.
-
-    Raises:
-      OSError: no file can be made there.
-    """
-    import tensorflow as tf
-
-    require_space(folder)
-    _await_new_name(folder)
+    """A new `FileWriter`, for curves without a graph; raises OSError if it cannot make a file."""
+    _await_new_file(folder)
     with tf.Graph().as_default():
         return tf.compat.v1.summary.FileWriter(str(folder))
 
 
-def _await_new_name(folder: str | os.PathLike) -> None:
-    """Waits for the next second if an event file was begun in this one.
+def _await_new_file(folder: str | os.PathLike) -> None:
+    """Checks that an event file can be made, and waits for a second in which none was begun.
 
     TensorFlow names an event file by the second in which it is begun, and would write over it.
     """
+    require_space(folder)
     while any(Path(folder).glob(f"events.out.tfevents.{int(time.time())}.*")):
         time.sleep(0.05)
 
 
 def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
-    """Sees to it that all that was given to a `FileWriter` is in its event file.
+    """Makes sure that all that was given to a `FileWriter` is in its event file.
 
-    An event file that somebody deleted or damaged costs its curves and nothing else: that is told
-    in the log, and those to come go into a new file.
+    If somebody deleted or damaged that file, its curves are lost and nothing else: a warning tells
+    it, and those to come go into a new file.
 
     Args:
       step: the file must tell of it; None if that is not known.
-      graph: is written into a new file, too.
+      graph: is written into the new file, too.
 
     Raises:
       CurvesError: the disk is full.
     """
-    import tensorflow as tf
-
     folder = Path(writer.get_logdir())
     try:
         writer.flush()
         # TensorFlow's writer minds neither that it has no file, nor that it wrote half a record.
         _require_whole(folder, step)
     except (RunError, OSError, tf.errors.OpError) as error:
-        _require_not_full(folder, error)
+        if _is_full(folder):
+            raise CurvesError(
+                f"{folder}: the curves cannot be written: {reason(error)}; "
+                "make room and run the same command again"
+            ) from error
         log.warning(
             "%s: its event file was deleted or damaged (%s): curves up to here are lost, those to "
             "come go into a new file",
@@ -150,13 +136,7 @@ def flush(writer: Any, step: int | None = None, graph: Any = None) -> None:
 
 
 def _require_whole(folder: Path, step: int | None) -> None:
-    """Checks that the newest event file can be read to its end, and tells of a step.
-
-    Raises:
-      RunError, OSError, OpError: it does not, or there is none.
-    """
-    import tensorflow as tf
-
+    """Checks that the newest event file can be read to its end, and tells of a step."""
     paths = sorted(folder.glob(EVENT_FILES), key=lambda path: path.stat().st_mtime_ns)
     if not paths:
         raise RunError("there is none")
@@ -165,17 +145,9 @@ def _require_whole(folder: Path, step: int | None) -> None:
         raise RunError(f"{paths[-1].name} has nothing of step {step:,}")
 
 
-def _require_not_full(folder: Path, error: Exception) -> None:
-    """Checks that curves were not lost for want of room.
-
-    Raises:
-      CurvesError: there is none.
-    """
+def _is_full(folder: Path) -> bool:
     try:
         require_space(folder)
-    except OSError as lacking:
-        if lacking.errno in NO_ROOM:
-            raise CurvesError(
-                f"{folder}: the curves cannot be written: {reason(error)}; "
-                "make room and run the same command again"
-            ) from error
+    except OSError as error:
+        return error.errno in NO_ROOM
+    return False

@@ -12,56 +12,48 @@ LONGEST_NAME = 255  # bytes of a file's name, on Linux and macOS
 
 
 def write_files(folder: str | os.PathLike, contents: Mapping[str, bytes]) -> list[Path]:
-    """Writes files into a folder, which is made if need be, and returns their paths.
+    """Writes files, name -> bytes, into a folder, which is made if need be; returns their paths.
 
     All are written to temporary names first, and moved into place once all are on disk. If one
     cannot be written, what was there before stays, and no temporary file is left.
 
-    Args:
-      contents: name of a file -> its bytes.
-
     Raises:
-      OSError: the folder cannot be made, a file cannot be written; a full disk. Its `filename` is
-        that of the file or folder.
+      OSError: the folder or a file cannot be written; its `filename` names it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    moves = {folder / f".{name}.{os.getpid()}.part": folder / name for name in contents}
+    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in contents}
     try:
-        for (temporary, path), content in zip(moves.items(), contents.values(), strict=True):
-            with naming(path), temporary.open("wb") as file:
+        for name, content in contents.items():
+            with naming(folder / name), parts[name].open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for temporary, path in moves.items():
-            with naming(path):
-                temporary.replace(path)
+        for name, part in parts.items():
+            with naming(folder / name):
+                part.replace(folder / name)
         sync(folder)
     except BaseException:
-        for temporary in moves:
-            temporary.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
         raise
-    return list(moves.values())
+    return [folder / name for name in contents]
 
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Lets every `OSError` of the system name a path; that of a full disk names none by itself."""
+    """Lets every `OSError` of the system name a path; that of a full disk has no name."""
     try:
         yield
     except OSError as error:
         if error.errno is not None:
             error.filename = str(path)
-            del error.filename2  # of a move; its name would be told beside the other
+            del error.filename2  # the second name of a move
         raise
 
 
 def sync(path: str | os.PathLike) -> None:
-    """Forces a file's content, or a folder's list of names, onto the disk.
-
-    Raises:
-      OSError: that cannot be done; a full disk.
-    """
+    """Forces a file's content, or a folder's list of names, onto the disk."""
     with naming(path):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -71,11 +63,7 @@ def sync(path: str | os.PathLike) -> None:
 
 
 def check_free(export_dir: str, flag: str = "export_dir") -> None:
-    """Checks that a folder can be made, or is there and empty.
-
-    Raises:
-      InputError: if not; the message names the flag.
-    """
+    """Raises InputError, which names the flag, unless a folder can be made or is empty."""
     folder = Path(export_dir)
     if not export_dir or (folder.exists() and not folder.is_dir()):
         raise InputError(f"--{flag}={export_dir}: is not a folder and cannot become one")
@@ -91,8 +79,8 @@ def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
     becomes `export_dir`; if the caller fails, nothing is left but the folders above it.
 
     Raises:
-      InputError: `export_dir` cannot be made, or is not empty.
-      OSError: it cannot be written to; a full disk. Its `filename` is `export_dir`.
+      InputError: see `check_free`.
+      OSError: it cannot be written to. Its `filename` is `export_dir`.
     """
     check_free(export_dir, flag)
     target = Path(export_dir).resolve()  # of a link, the folder itself
@@ -105,15 +93,9 @@ def whole_folder(export_dir: str, flag: str = "export_dir") -> Iterator[Path]:
 
 
 def check_folder(flag: str, name: str, *, writable: bool) -> None:
-    """Checks that a folder is there or can be made. Nothing is made.
+    """Raises UsageError, which starts with the flag, if a folder neither exists nor can be made.
 
-    Args:
-      flag: the name of the flag, without dashes.
-      name: the folder.
-      writable: whether files are to be written there.
-
-    Raises:
-      UsageError: the message starts with the flag.
+    Makes nothing. `writable`: whether files are to be written there.
     """
     start = f"--{flag}={shown(name) if name else ''}"
     if not name:
@@ -143,7 +125,7 @@ def check_folder(flag: str, name: str, *, writable: bool) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is anything of this name, be it a link to nowhere."""
+    """Whether there is anything of this name, even a link to nowhere."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

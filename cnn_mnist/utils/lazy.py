@@ -1,7 +1,7 @@
 """Modules that are loaded when they are first used: TensorFlow takes seconds.
 
-`from cnn_mnist.utils.lazy import tf` stands where a module's table is needed before TensorFlow is:
-the flags and their help list networks, optimizers and schedules.
+`from cnn_mnist.utils.lazy import tf` stands in modules that are loaded before TensorFlow, such as
+those with the tables that the flags and their help list: networks, optimizers and schedules.
 """
 
 import importlib

@@ -18,16 +18,12 @@ SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 class Ending:
     """The program's handler of both signals.
 
-    The first raises `KeyboardInterrupt` or `SystemExit(143)`, so that what is open is closed. The
-    next ends the process on the spot: TensorFlow now and then swallows an exception, and after
-    SIGKILL, too, nothing would be lost. In an interactive session every one raises: the process is
-    not the program's own.
-
-    Attributes:
-      asked: whether a signal came.
+    The first signal raises `KeyboardInterrupt` or `SystemExit(143)`, so that open files are closed.
+    The next ends the process at once, because TensorFlow sometimes swallows an exception. In an
+    interactive session every signal raises: the process is not the program's own.
     """
 
-    asked = False
+    asked = False  # whether a signal came
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Receives a signal."""
@@ -77,8 +73,8 @@ def leave(code: int) -> NoReturn:
 def code_of(command: Callable[[], int]) -> int:
     """Runs a command, tells its error on stderr, and returns the exit code.
 
-    Its own, as a rule 0. 1: failed while running. 2: wrong flag, file or folder; nothing was
-    written. 143 and 130: ended by SIGTERM or Ctrl-C. Errors that none of this explains are raised.
+    That is the command's own, as a rule 0; 1: failed while running; 2: wrong flag, file or folder,
+    nothing was written; 143 and 130: ended by SIGTERM or Ctrl-C. Other errors are raised.
     """
     try:
         with ending_program():
@@ -103,13 +99,9 @@ def code_of(command: Callable[[], int]) -> int:
         print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not _is_of_tensorflow(error):
+        tf = sys.modules.get("tensorflow")
+        # An error of TensorFlow's C++ code, such as of a file that cannot be written.
+        if tf is None or not isinstance(error, tf.errors.OpError):
             raise
         print(f"error: {reason(error, 300)}", file=sys.stderr)
         return 1
-
-
-def _is_of_tensorflow(error: Exception) -> bool:
-    """Whether it is an error of TensorFlow's C++ code, as of a file that cannot be written."""
-    tf = sys.modules.get("tensorflow")
-    return tf is not None and isinstance(error, tf.errors.OpError)
