@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
+from cnn_mnist.utils.lazy import tf
 
 TRAINED, DONE = "trained", "done"
 WELL = "done"  # on `DONE`; anything else tells of a failure

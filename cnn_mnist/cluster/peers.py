@@ -4,15 +4,16 @@ A process is there if something listens at its address; that costs one connectio
 tells even where the process is busy with a long step.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from types import FrameType
+from collections.abc import Callable
 
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster, host_and_port
 from cnn_mnist.utils.errors import RunError
 from cnn_mnist.utils.process import SIGNALS, leave
@@ -90,7 +91,7 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
 
     Args:
       others: name -> address.
-      timeout: seconds, `--cluster_timeout`.
+      timeout: seconds for each, `--cluster_timeout`.
       show: prints a line.
 
     Raises:
@@ -105,58 +106,49 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
 
 
 class Watch:
-    """Looks after the others, in a thread, while this process trains; a context manager.
+    """Looks after the others, in a thread, while this process works; a context manager.
 
     TensorFlow's runtime waits without end for a process that is gone, in the midst of a call that
     neither an exception nor a signal's handler can end. So this thread ends the process, which
     loses nothing: a checkpoint is whole whenever its writer ends.
 
+    For a trainer, the job is lost without a parameter server. The chief may come back within
+    `--cluster_timeout`, and so may a worker with the strategy "sync"; without it, the chief only
+    tells of a worker that goes or comes. A parameter server watches nobody here.
+
+    A first signal is noted. The chief ends on it by itself; this thread ends the chief only if it
+    has not after `GRACE` seconds. The others go on as long as the chief does, for `GRACE` seconds.
+
     Attributes:
       received: the signal that came, or None.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        *,
-        fatal: Iterable[str],
-        awaited: Iterable[str],
-        told: Iterable[str],
-        timeout: float,
-        show: Callable[[str], None],
-        keep_on: bool,
-    ) -> None:
-        """Sets what the absence of a process means.
+    def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
+        """Sets whom to watch; `show` prints a line."""
+        self._cluster, self._show = settings.cluster, show
+        self._is_chief = self._cluster.role == "chief"
+        in_step = settings.strategy == "sync"
 
-        Args:
-          fatal: names of roles without which the job is lost.
-          awaited: of roles that may come back within `timeout` seconds.
-          told: of roles that may come back or not.
-          timeout: seconds, `--cluster_timeout`.
-          show: prints a line.
-          keep_on: after a signal, whether to go on as long as the chief does, for `GRACE` seconds;
-            otherwise the caller ends on the signal, and this thread only if it cannot.
-        """
-        self._cluster = cluster
-        self._fatal = addresses(cluster, *fatal)
-        self._awaited = addresses(cluster, *awaited)
-        self._told = addresses(cluster, *told)
-        self._timeout, self._show, self._keep_on = timeout, show, keep_on
+        def others(*roles: str) -> dict[str, str]:
+            return addresses(self._cluster, *roles) if self._cluster.role != "ps" else {}
+
+        self._fatal = others("ps")
+        self._awaited = others("chief", "worker") if in_step else others("chief")
+        self._told = others("worker") if self._is_chief and not in_step else {}
+        self._waiting = {name: Waiting(settings.cluster_timeout, show) for name in self._awaited}
+        self._misses: dict[str, int] = {}  # looks in a row in which a process was not there
         self._over = threading.Event()
-        self._misses: dict[str, int] = {}
-        self._waiting: dict[str, Waiting] = {}
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "Watch":
         # A signal's number comes out of the pipe at once, though the main thread, which Python has
         # call the handlers, be in a call.
-        self._wakeups, end = os.pipe()
-        os.set_blocking(self._wakeups, False)
-        os.set_blocking(end, False)
-        self._old_end, self._end = signal.set_wakeup_fd(end, warn_on_full_buffer=False), end
-        self._handlers = {}
-        if self._keep_on:
-            self._handlers = {number: signal.signal(number, _ignore) for number in SIGNALS}
+        self._wakeups, self._end = os.pipe()
+        for end in (self._wakeups, self._end):
+            os.set_blocking(end, False)
+        self._old_end = signal.set_wakeup_fd(self._end, warn_on_full_buffer=False)
+        own = () if self._is_chief else SIGNALS  # on which this thread alone acts
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in own}
         self._thread = threading.Thread(target=self._look_until_over, daemon=True)
         self._thread.start()
         return self
@@ -173,17 +165,17 @@ class Watch:
     def _look_until_over(self) -> None:
         while not self._over.wait(LOOK_EVERY):
             try:
+                self._look_for_signals()
                 self._look()
             except ClusterError as error:
                 self._end_with(1, f"error: {error}")
 
     def _look(self) -> None:
-        self._look_for_signals()
         for name, address in self._fatal.items():
             if self._is_gone(name, address):
                 raise ClusterError(gone(name, address))
-        for name, address in self._awaited.items():
-            waiting = self._waiting.setdefault(name, Waiting(self._timeout, self._show))
+        for name, waiting in self._waiting.items():
+            address = self._awaited[name]
             if self._is_gone(name, address):
                 waiting.still(f"{name} at {address}")
             else:
@@ -196,28 +188,25 @@ class Watch:
                 self._show(f"{name} at {address} {what}")
 
     def _is_gone(self, name: str, address: str) -> bool:
-        misses = 0 if reachable(address) else self._misses.get(name, 0) + 1
-        self._misses[name] = misses
-        return misses >= GONE_AFTER
+        self._misses[name] = 0 if reachable(address) else self._misses.get(name, 0) + 1
+        return self._misses[name] >= GONE_AFTER
 
     def _look_for_signals(self) -> None:
-        try:
-            numbers = [n for n in os.read(self._wakeups, 64) if n in SIGNALS]
-        except BlockingIOError:
-            numbers = []
-        for number in numbers:
-            if self.received is not None:
-                self._end_with(128 + number, "")
-            self.received, self._received_at = signal.Signals(number), time.monotonic()
+        with contextlib.suppress(BlockingIOError):  # none has come
+            for number in os.read(self._wakeups, 64):
+                if number not in SIGNALS:
+                    continue
+                if self.received is not None:
+                    self._end_with(128 + number, "")
+                self.received, self._received_at = signal.Signals(number), time.monotonic()
         if self.received is None:
             return
         late = time.monotonic() - self._received_at >= GRACE
-        chief_gone = self._keep_on and not reachable(self._cluster.chief)
-        if chief_gone or late:
-            why = (
-                "" if self._keep_on else ": the step could not be ended, the others are waited for"
-            )
-            self._end_with(128 + self.received, f"{self.received.name}{why}")
+        if self._is_chief and late:
+            why = "the step could not be ended, the others are waited for"
+            self._end_with(128 + self.received, f"{self.received.name}: {why}")
+        elif late or not reachable(self._cluster.chief):
+            self._end_with(128 + self.received, self.received.name)
 
     def _end_with(self, code: int, message: str) -> None:
         if self._over.is_set():
@@ -233,7 +222,3 @@ def gone(name: str, address: str) -> str:
         f"{name} at {address} is gone, and with it the weights that it held; the newest checkpoint "
         "is whole: start the same commands again, and they resume there"
     )
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Leaves a signal to the `Watch`."""

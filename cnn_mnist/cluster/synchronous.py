@@ -14,6 +14,7 @@ A worker is told stamps. What was computed before a chief was killed has a stamp
 which the accumulators refuse.
 """
 
+import logging
 from typing import Any
 
 import tensorflow as tf
@@ -23,6 +24,8 @@ from cnn_mnist.models.averaging import averaged
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.models.parts import Part, bounds
 from cnn_mnist.recipes import Recipe
+
+log = logging.getLogger(__name__)
 
 
 class Synchronous:
@@ -61,7 +64,13 @@ class Synchronous:
         if self._rank:
             return self._leave(parts)
         *means, self._mean_loss = self._means(parts)
-        with tf.control_dependencies([*means, *tf.compat.v1.get_collection(UPDATE_OPS)]):
+        moving = tf.compat.v1.get_collection(UPDATE_OPS)
+        if moving:
+            log.warning(
+                "the network normalizes each part of a batch by itself: with another number of "
+                "workers it trains a little differently"
+            )
+        with tf.control_dependencies([*means, *moving]):
             update = descent.apply_gradients(zip(means, variables, strict=True), step)
             update = averaged(update, recipe, step)
         with tf.control_dependencies([update]):
