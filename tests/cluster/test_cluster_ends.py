@@ -97,7 +97,7 @@ def read_until(process, words):
 def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_ends_all(
     small_data_dir, tmp_path
 ):
-    configs = launcher.tf_configs(launcher.free_addresses(4), 1, 2, False)
+    configs = launcher.tf_configs(1, 2, evaluator=False)
     more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
     same = flags(small_data_dir, tmp_path / "model_dir", *more)
 
@@ -129,7 +129,7 @@ def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_end
 
 
 def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp_path):
-    configs = launcher.tf_configs(launcher.free_addresses(3), 1, 1, False)
+    configs = launcher.tf_configs(1, 1, evaluator=False)
     same = flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=sync")
 
     def process(name, *more):
