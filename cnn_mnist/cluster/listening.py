@@ -62,6 +62,7 @@ def addresses(host: str) -> list[Address]:
     except UnicodeError as error:  # an empty part of a name, or a long one
         raise OSError(f"{error!s:.100}") from None
     found = [ipaddress.ip_address(where[0]) for *_, where in known]
+    # ::ffff:10.0.0.7 is 10.0.0.7
     return list(dict.fromkeys(getattr(each, "ipv4_mapped", None) or each for each in found))
 
 
