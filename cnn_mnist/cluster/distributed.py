@@ -139,15 +139,16 @@ def _told(settings: Settings, record: Record) -> str:
 
 def _wait_for_start(settings: Settings, target: str, screen: Console) -> str | None:
     """What the chief tells when everything is ready; None if it is done."""
-    device, chief = settings.cluster.device, f"the chief at {settings.cluster.chief}"
-    begun = notice.Reader(target, device, notice.TRAINED, 0)
-    done = notice.Reader(target, device, notice.DONE, 0)
-    waiting = peers.Waiting(settings.cluster_timeout, screen.print)
+    cluster = settings.cluster
+    begun, done = (
+        notice.Reader(target, cluster.device, name, 0) for name in (notice.TRAINED, notice.DONE)
+    )
+    chief = f"the chief at {cluster.chief}"
+    waiting = peers.Waiting(chief, settings.cluster_timeout, screen.print)
     while done.read() is None:
-        if (told := begun.read()) is not None:
-            waiting.over(chief)
+        told = begun.read()
+        if waiting.note(told is not None, " to begin"):
             return told
-        waiting.still(f"{chief} to begin")
         time.sleep(peers.LOOK_EVERY)
     return None
 

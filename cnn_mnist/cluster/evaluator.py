@@ -35,7 +35,8 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
       RecordError: the chief trains something else.
     """
     cluster, folder = settings.cluster, Path(settings.model_dir)
-    waiting, chief = peers.Waiting(settings.cluster_timeout, show), f"the chief at {cluster.chief}"
+    chief = f"the chief at {cluster.chief}"
+    waiting = peers.Waiting(chief, settings.cluster_timeout, show)
     scoring, have_begun = None, False
     done = max([0, *curves.read_curves(folder).validation_accuracy.steps])
 
@@ -45,7 +46,7 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
     while done < what.recipe.steps:
         if (new := new_steps()) and record.read(folder) is not None:
             record.check(what, settings.model_dir)
-            waiting.over(chief)
+            waiting.note(True)
             done = new[0]
             if len(split):  # only now: the graph is built once, and the curves' file is made
                 scoring = scoring or (Scores(what, settings.model_dir, show), Scorer(what.recipe))
@@ -53,15 +54,14 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
             continue
         time.sleep(peers.LOOK_EVERY)
         if peers.reachable(cluster.chief):
-            waiting.over(chief)
-            have_begun = True
+            have_begun = waiting.note(True)
         elif have_begun and not any(map(peers.reachable, cluster.ps)) and not new_steps():
             raise peers.ClusterError(
                 f"the job has ended at step {done:,} of {what.recipe.steps:,}: neither {chief} nor "
                 "a parameter server is there any more; start the same commands again"
             )
         else:
-            waiting.still(f"{chief}, and for its checkpoints in {settings.model_dir}")
+            waiting.note(False, f", and for its checkpoints in {settings.model_dir}")
 
 
 def _score(folder: Path, step: int, split: Split, scores: Scores, scorer: Scorer) -> None:

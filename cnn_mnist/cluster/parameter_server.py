@@ -32,14 +32,11 @@ def serve(settings: Settings, target: str, show: Callable[[str], None]) -> int:
     """
     cluster = settings.cluster
     reader = notice.Reader(target, cluster.device, notice.DONE, cluster.index)
-    waiting, chief = peers.Waiting(settings.cluster_timeout, show), f"the chief at {cluster.chief}"
+    waiting = peers.Waiting(f"the chief at {cluster.chief}", settings.cluster_timeout, show)
     misses: dict[str, int] = {}  # looks in a row, of each parameter server that has been there
     with peers.Watch(settings, show) as watch:
         while (said := reader.read()) is None:
-            if peers.reachable(cluster.chief):
-                waiting.over(chief)
-            else:
-                waiting.still(chief)
+            waiting.note(peers.reachable(cluster.chief))
             for name, address in peers.addresses(cluster, "ps").items():
                 if peers.reachable(address):
                     misses[name] = 0

@@ -49,41 +49,42 @@ def addresses(cluster: Cluster, *roles: str) -> dict[str, str]:
 
 
 class Waiting:
-    """A wait that tells what for, and gives up after a time.
+    """A wait that tells for whom, and gives up after a time.
 
     Args:
+      who: "ps 0 at host:2222".
       timeout: seconds, `--cluster_timeout`.
       show: prints a line.
     """
 
-    def __init__(self, timeout: float, show: Callable[[str], None]) -> None:
-        self._timeout, self._show = timeout, show
+    def __init__(self, who: str, timeout: float, show: Callable[[str], None]) -> None:
+        self._who, self._timeout, self._show = who, timeout, show
         self._since: float | None = None
         self._told = 0.0
 
-    def still(self, what: str) -> None:
-        """Notes that what is waited for is not there.
+    def note(self, is_there: bool, more: str = "") -> bool:
+        """Notes whether somebody is there, and returns it; `more` says what else is waited for.
 
         Raises:
-          ClusterError: it has not been there for too long.
+          ClusterError: nobody has been there for too long.
         """
         now = time.monotonic()
+        if is_there:
+            if self._since is not None and self._told >= self._since:
+                self._show(f"{self._who} is there")
+            self._since = None
+            return True
         if self._since is None:
             self._since, self._told = now, now + TELL_AFTER - TELL_EVERY
         if now - self._since >= self._timeout:
             raise ClusterError(
-                f"waited {self._timeout:g} s (--cluster_timeout) for {what}: look whether it "
-                "runs, and whether its address is right; then start this process again"
+                f"waited {self._timeout:g} s (--cluster_timeout) for {self._who}{more}: look "
+                "whether it runs, and whether its address is right; then start this process again"
             )
         if now - self._told >= TELL_EVERY:
-            self._show(f"waiting for {what}, for {now - self._since:.0f} s so far")
+            self._show(f"waiting for {self._who}{more}, for {now - self._since:.0f} s so far")
             self._told = now
-
-    def over(self, what: str) -> None:
-        """Notes that it is there."""
-        if self._since is not None and self._told >= self._since:
-            self._show(f"{what} is there")
-        self._since = None
+        return False
 
 
 def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]) -> None:
@@ -98,11 +99,9 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
       ClusterError: one does not, for too long.
     """
     for name, address in others.items():
-        waiting = Waiting(timeout, show)
-        while not reachable(address):
-            waiting.still(f"{name} at {address}")
+        waiting = Waiting(f"{name} at {address}", timeout, show)
+        while not waiting.note(reachable(address)):
             time.sleep(LOOK_EVERY)
-        waiting.over(f"{name} at {address}")
 
 
 class Watch:
@@ -135,7 +134,10 @@ class Watch:
         self._fatal = others("ps")
         self._awaited = others("chief", "worker") if in_step else others("chief")
         self._told = others("worker") if self._is_chief and not in_step else {}
-        self._waiting = {name: Waiting(settings.cluster_timeout, show) for name in self._awaited}
+        self._waiting = {
+            name: Waiting(f"{name} at {address}", settings.cluster_timeout, show)
+            for name, address in self._awaited.items()
+        }
         self._misses: dict[str, int] = {}  # looks in a row in which a process was not there
         self._over = threading.Event()
         self.received: signal.Signals | None = None
@@ -174,12 +176,8 @@ class Watch:
         for name, address in self._fatal.items():
             if self._is_gone(name, address):
                 raise ClusterError(gone(name, address))
-        for name, waiting in self._waiting.items():
-            address = self._awaited[name]
-            if self._is_gone(name, address):
-                waiting.still(f"{name} at {address}")
-            else:
-                waiting.over(f"{name} at {address}")
+        for name, address in self._awaited.items():
+            self._waiting[name].note(not self._is_gone(name, address))
         for name, address in self._told.items():
             was_gone = self._misses.get(name, 0) >= GONE_AFTER
             is_gone = self._is_gone(name, address)

@@ -54,39 +54,39 @@ def soon(monkeypatch):
 
 def test_a_wait_tells_for_whom_and_that_it_is_over(soon):
     shown = []
-    waiting = peers.Waiting(600, shown.append)
-    waiting.over("ps 0")  # was never missed
-    waiting.still("ps 0")
-    waiting.over("ps 0")  # was missed for too short a time to speak of it
+    waiting = peers.Waiting("ps 0", 600, shown.append)
+    waiting.note(True)  # was never missed
+    waiting.note(False)
+    waiting.note(True)  # was missed for too short a time to speak of it
     assert shown == []
-    waiting.still("ps 0")
+    waiting.note(False)
     time.sleep(0.1)
     for _ in range(3):
-        waiting.still("ps 0")
+        waiting.note(False)
     assert shown == ["waiting for ps 0, for 0 s so far"]
-    waiting.over("ps 0")
-    waiting.over("ps 0")
+    waiting.note(True)
+    waiting.note(True)
     assert shown[1:] == ["ps 0 is there"]
 
 
 def test_a_wait_that_goes_on_tells_so_again(soon, monkeypatch):
     monkeypatch.setattr(peers, "TELL_EVERY", 0.2)
     shown = []
-    waiting = peers.Waiting(600, shown.append)
+    waiting = peers.Waiting("ps 0", 600, shown.append)
     while len(shown) < 3:
-        waiting.still("ps 0")
-    assert all(line.startswith("waiting for ps 0, for ") for line in shown)
+        waiting.note(False, " to begin")
+    assert all(line.startswith("waiting for ps 0 to begin, for ") for line in shown)
 
 
 def test_a_wait_ends_and_begins_anew_when_it_was_over():
-    waiting = peers.Waiting(0.5, lambda line: None)
-    waiting.still("ps 0")
+    waiting = peers.Waiting("ps 0 at d:4", 0.5, lambda line: None)
+    assert waiting.note(False) is False
     time.sleep(0.5)
-    waiting.over("ps 0")
-    waiting.still("ps 0")
+    assert waiting.note(True) is True
+    waiting.note(False)
     time.sleep(0.5)
     with pytest.raises(peers.ClusterError) as raised:
-        waiting.still("ps 0 at d:4")
+        waiting.note(False)
     assert str(raised.value) == (
         "waited 0.5 s (--cluster_timeout) for ps 0 at d:4: look whether it runs, and whether its "
         "address is right; then start this process again"
