@@ -2,8 +2,8 @@
 
 The parameter servers hold, beside the weights, the number of the next batch. Each chief or worker
 takes a number, computes the gradient of that whole batch with the weights as it finds them, and
-applies it: others may have changed the weights meanwhile. Each number is taken once, whoever is
-fast or slow, so the batches of all are those of one process.
+applies it: others may have changed the weights meanwhile. Each number is taken once, so the batches
+of all are those of one process.
 
 The numbers are stamps. A batch that a worker took before the chief was killed is one of those that
 the chief, back at its checkpoint, gives out again; it must not be counted as another step.
@@ -34,11 +34,9 @@ class Asynchronous:
     """
 
     def __init__(self, batch_size: int, steps: int, device: str) -> None:
-        """Adds to the graph what takes a batch.
+        """Adds to the graph what takes one of `steps` batches.
 
         Args:
-          batch_size: of each.
-          steps: how many batches there are.
           device: of this process, `/job:worker/task:0`.
         """
         self._starts = starts()
@@ -60,7 +58,7 @@ class Asynchronous:
         return averaged(count, recipe, step)
 
     def loss(self, own: Any) -> Any:
-        """The loss of the step, of which `own` is that of the part."""
+        """The loss of the step: that of the part, which is the whole batch."""
         return own
 
     def build_start(self) -> None:
@@ -77,12 +75,7 @@ class Asynchronous:
             self._start = self._next.assign(first, read_value=False)
 
     def start(self, session: Any, first_step: int) -> None:
-        """Lets the training begin; for the chief, when the weights are restored.
-
-        Args:
-          session: of TensorFlow.
-          first_step: that of the restored weights.
-        """
+        """Lets the training begin; for the chief, when the weights of `first_step` are restored."""
         is_new = session.run(self._is_new)
         if is_new:
             session.run(self._zero)

@@ -37,8 +37,10 @@ def lead(
 ) -> signal.Signals | None:
     """Trains as the chief until `global_step` reaches `recipe.steps`, or until a signal.
 
+    This process's server and the parameter servers are there.
+
     Args:
-      settings: whose parameter servers are there; this process is the chief, and its server runs.
+      settings: who trains, and how.
       record: what is trained.
       split: the training images.
       screen: where the progress is shown.
@@ -72,10 +74,7 @@ def lead(
 def follow(
     settings: Settings, target: str, record: Record, split: Examples, screen: Console
 ) -> signal.Signals | None:
-    """Trains as a worker until nothing is left to train, or until a signal; as `lead`.
-
-    Args:
-      target: of this process's server.
+    """Trains as a worker, with a server at `target`, until nothing is left to train; as `lead`.
 
     Raises:
       MismatchError: the chief trains something else.

@@ -25,7 +25,7 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
     checkpoint in `model_dir/best`.
 
     Args:
-      settings: this process is the cluster's evaluator; the `model_dir` is the chief's.
+      settings: their `model_dir` is the chief's.
       what: what is trained.
       split: the validation images; there may be none.
       show: prints a line.

@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import IO
 
 from cnn_mnist.utils.errors import Parser
@@ -46,12 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def tf_configs(workers: int, servers: int, evaluator: bool) -> dict[str, str]:
-    """The `TF_CONFIG` of each process: its name, `chief`, `worker-1`, ... -> JSON.
+    """The `TF_CONFIG` of each process, in JSON, by its name: `chief`, `worker-1`, ...
 
-    Args:
-      workers: how many train beside the chief.
-      servers: how many parameter servers.
-      evaluator: whether there is one.
+    `workers` train beside the chief.
     """
     counts = {"chief": 1, "worker": workers, "ps": servers, "evaluator": int(evaluator)}
     free = iter(free_addresses(sum(counts.values())))
@@ -75,16 +71,15 @@ def free_addresses(count: int) -> list[str]:
 
 
 class Launcher:
-    """The processes, from their start to their end."""
+    """The processes, from their start to their end.
+
+    Args:
+      configs: name of a process -> its `TF_CONFIG`.
+      flags: of `cnn_mnist.main`.
+      restarts: how often a process that fails is started again.
+    """
 
     def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
-        """Sets what is started.
-
-        Args:
-          configs: name of a process -> its `TF_CONFIG`.
-          flags: of `cnn_mnist.main`.
-          restarts: how often a process that fails is started again.
-        """
         self._configs, self._flags = configs, flags
         self._width = max(map(len, configs))
         self._restarts = dict.fromkeys(configs, restarts)
@@ -100,7 +95,7 @@ class Launcher:
     def run(self) -> int:
         """Starts all, waits for all; returns the exit code."""
         for number in SIGNALS:  # `code_of` brings the former handlers back
-            signal.signal(number, self._receive)
+            signal.signal(number, lambda number, _: self._received.append(number))
         try:
             for name in self._configs:
                 if not self._received:
@@ -189,9 +184,6 @@ class Launcher:
     def _say(self, name: str, line: str, sink: IO[str]) -> None:
         with self._printing:
             print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self._received.append(number)
 
 
 def _end_with_parent() -> None:

@@ -27,13 +27,13 @@ def board(name: str, server: int) -> Any:
 
 
 class Reader:
-    """Reads one text, from a process with a server of its own.
+    """Reads one text on a parameter server, from a process with a server of its own.
 
     Args:
       target: of the own server, `grpc://host:port`.
       job: the own name in the cluster, `/job:worker/task:0`.
-      name: of the text.
-      server: on which parameter server.
+      name: `TRAINED` or `DONE`.
+      server: the number of the parameter server.
     """
 
     def __init__(self, target: str, job: str, name: str, server: int) -> None:

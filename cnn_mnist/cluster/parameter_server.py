@@ -15,12 +15,7 @@ class JobError(RunError):
 
 
 def serve(settings: Settings, target: str, show: Callable[[str], None]) -> int:
-    """Waits, while TensorFlow's server of this process serves, for the end of the training.
-
-    Args:
-      settings: this process is a parameter server of the cluster.
-      target: of its server.
-      show: prints a line.
+    """Waits, while TensorFlow's server at `target` serves, for the end of the training.
 
     Returns:
       The exit code.

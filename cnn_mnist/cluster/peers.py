@@ -49,15 +49,10 @@ def addresses(cluster: Cluster, *roles: str) -> dict[str, str]:
 
 
 class Waiting:
-    """A wait that tells for whom, and gives up after a time.
-
-    Args:
-      who: "ps 0 at host:2222".
-      timeout: seconds, `--cluster_timeout`.
-      show: prints a line.
-    """
+    """A wait that tells for whom, and gives up after a time."""
 
     def __init__(self, who: str, timeout: float, show: Callable[[str], None]) -> None:
+        """Takes who is to come, `--cluster_timeout` in seconds, and what prints a line."""
         self._who, self._timeout, self._show = who, timeout, show
         self._since: float | None = None
         self._told = 0.0
@@ -88,12 +83,7 @@ class Waiting:
 
 
 def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]) -> None:
-    """Waits until all of them listen.
-
-    Args:
-      others: name -> address.
-      timeout: seconds for each, `--cluster_timeout`.
-      show: prints a line.
+    """Waits until all of `others`, name -> address, listen; the rest as of a `Waiting`.
 
     Raises:
       ClusterError: one does not, for too long.
@@ -125,19 +115,21 @@ class Watch:
     def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
         """Sets whom to watch; `show` prints a line."""
         self._cluster, self._show = settings.cluster, show
-        self._is_chief = self._cluster.role == "chief"
-        in_step = settings.strategy == "sync"
-
-        def others(*roles: str) -> dict[str, str]:
-            return addresses(self._cluster, *roles) if self._cluster.role != "ps" else {}
-
-        self._fatal = others("ps")
-        self._awaited = others("chief", "worker") if in_step else others("chief")
-        self._told = others("worker") if self._is_chief and not in_step else {}
-        self._waiting = {
-            name: Waiting(f"{name} at {address}", settings.cluster_timeout, show)
-            for name, address in self._awaited.items()
+        role = self._cluster.role
+        self._is_chief = role == "chief"
+        fatal, awaited, told = ["ps"], ["chief"], []
+        if settings.strategy == "sync":
+            awaited = ["chief", "worker"]
+        elif self._is_chief:
+            told = ["worker"]
+        if role == "ps":
+            fatal = awaited = []
+        self._fatal = addresses(self._cluster, *fatal)
+        self._awaited = {
+            name: (address, Waiting(f"{name} at {address}", settings.cluster_timeout, show))
+            for name, address in addresses(self._cluster, *awaited).items()
         }
+        self._told = addresses(self._cluster, *told)
         self._misses: dict[str, int] = {}  # looks in a row in which a process was not there
         self._over = threading.Event()
         self.received: signal.Signals | None = None
@@ -176,8 +168,8 @@ class Watch:
         for name, address in self._fatal.items():
             if self._is_gone(name, address):
                 raise ClusterError(gone(name, address))
-        for name, address in self._awaited.items():
-            self._waiting[name].note(not self._is_gone(name, address))
+        for name, (address, waiting) in self._awaited.items():
+            waiting.note(not self._is_gone(name, address))
         for name, address in self._told.items():
             was_gone = self._misses.get(name, 0) >= GONE_AFTER
             is_gone = self._is_gone(name, address)
@@ -191,22 +183,21 @@ class Watch:
 
     def _look_for_signals(self) -> None:
         with contextlib.suppress(BlockingIOError):  # none has come
-            for number in os.read(self._wakeups, 64):
-                if number not in SIGNALS:
-                    continue
+            numbers = [number for number in os.read(self._wakeups, 64) if number in SIGNALS]
+            for number in numbers:
                 if self.received is not None:
-                    self._end_with(128 + number, "")
+                    self._end_with(128 + number)
                 self.received, self._received_at = signal.Signals(number), time.monotonic()
         if self.received is None:
             return
+        code, name = 128 + self.received, self.received.name
         late = time.monotonic() - self._received_at >= GRACE
-        if self._is_chief and late:
-            why = "the step could not be ended, the others are waited for"
-            self._end_with(128 + self.received, f"{self.received.name}: {why}")
-        elif late or not reachable(self._cluster.chief):
-            self._end_with(128 + self.received, self.received.name)
+        if late and self._is_chief:
+            self._end_with(code, f"{name}: the step could not be ended, the others are waited for")
+        elif late or not (self._is_chief or reachable(self._cluster.chief)):
+            self._end_with(code, name)
 
-    def _end_with(self, code: int, message: str) -> None:
+    def _end_with(self, code: int, message: str = "") -> None:
         if self._over.is_set():
             return
         if message:

@@ -100,12 +100,9 @@ class Synchronous:
         self._tell = self._tell_all()
 
     def start(self, session: Any, first_step: int) -> None:
-        """Lets the training begin; for the chief, when the weights are restored.
+        """Lets the training begin; for the chief, when the weights of `first_step` are restored.
 
-        Args:
-          session: of TensorFlow.
-          first_step: that of the restored weights. Nobody but the chief takes steps, so that the
-            global step is still the same.
+        Nobody but the chief takes steps, so that the global step is still the same.
         """
         if session.run(self._is_new):
             session.run(self._zero)

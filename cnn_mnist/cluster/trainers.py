@@ -38,12 +38,9 @@ class Trainer:
     def __init__(
         self, settings: Settings, recipe: Recipe, split: Examples, index_log: IO[str] | None = None
     ) -> None:
-        """Sets what is trained.
+        """Sets what is trained, on the images of `split`.
 
         Args:
-          settings: who trains, who this process is, and how.
-          recipe: the hyper-parameters.
-          split: the training images.
           index_log: is told which images each step trains on, in one line of JSON.
         """
         self._settings, self._recipe, self._index_log = settings, recipe, index_log
