@@ -35,12 +35,17 @@ _PRIVATE = (
 )
 PRIVATE = (*LOOPBACK, *map(ipaddress.ip_network, _PRIVATE))
 
+# A warning, of one line, for where `restrict` returns False.
+UNRESTRICTED = (
+    "port %d is open on every interface of this machine, and TensorFlow's server asks for "
+    "no password: see that a firewall lets in the cluster's machines alone"
+)
+
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
 # linux/filter.h and linux/bpf_common.h: a program of classic BPF, which the kernel runs for every
 # packet of a socket. It has one register; k is the constant of an instruction.
-LOAD_BYTE = 0x00 | 0x10 | 0x20  # BPF_LD | BPF_B | BPF_ABS: the byte at offset k
-LOAD_WORD = 0x00 | 0x00 | 0x20  # BPF_LD | BPF_W | BPF_ABS: four bytes, the highest first
+LOAD = 0x00 | 0x10 | 0x20  # BPF_LD | BPF_B | BPF_ABS: the byte at offset k
 AND = 0x04 | 0x50 | 0x00  # BPF_ALU | BPF_AND | BPF_K
 JUMP_IF_EQUAL = 0x05 | 0x10 | 0x00  # BPF_JMP | BPF_JEQ | BPF_K
 RETURN = 0x06 | 0x00  # BPF_RET | BPF_K: k bytes of the packet are let in
@@ -130,22 +135,17 @@ def restrict(port: int, host: str) -> bool:
         if any(_is_one_of(address, LOOPBACK) for address in own):
             networks.extend(LOOPBACK)
         program = b"".join(map(_let_in, networks)) + INSTRUCTION.pack(RETURN, 0, 0, NONE)
+        instructions = ctypes.create_string_buffer(program, len(program))
+        count = len(program) // INSTRUCTION.size
+        sock_fprog = struct.pack("HP", count, ctypes.addressof(instructions))  # linux/filter.h
         restricted = False
         for server in _sockets(port):
             with server:
-                _attach(server, program)
+                server.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog)
             restricted = True
     except OSError:
         return False
     return restricted
-
-
-def unrestricted(port: int) -> str:
-    """A warning, of one line, for where `restrict` returns False."""
-    return (
-        f"port {port} is open on every interface of this machine, and TensorFlow's server asks for "
-        "no password: see that a firewall lets in the cluster's machines alone"
-    )
 
 
 def _is_one_of(address: Address, networks: tuple[Network, ...]) -> bool:
@@ -178,45 +178,30 @@ def _sockets(port: int) -> Iterator[socket.socket]:
 
     They are those that listen, and those that were accepted already.
     """
-    inodes = set()
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        lines = table.read_text().splitlines()[1:] if table.exists() else []
-        for fields in map(str.split, lines):  # proc(5): 1 local address:port, 9 inode
-            if int(fields[1].rpartition(":")[2], 16) == port:
-                inodes.add(f"socket:[{fields[9]}]")
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    # proc(5): 1 local address:port, 9 inode
+    inodes = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port:04X}")}
     for link in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(FileNotFoundError):  # closed since
             if str(link.readlink()) in inodes:
                 yield socket.socket(fileno=os.dup(int(link.name)))
 
 
-def _attach(server: socket.socket, program: bytes) -> None:
-    """Lets a program decide on every packet of a socket, and of those that it accepts."""
-    instructions = ctypes.create_string_buffer(program, len(program))
-    count = len(program) // INSTRUCTION.size
-    sock_fprog = struct.pack("HP", count, ctypes.addressof(instructions))  # of linux/filter.h
-    server.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog)
-
-
 def _let_in(network: Network) -> bytes:
     """Lets in what is sent to a network; for anything else the program goes on behind this part."""
     version = network.version
-    tests = [(LOAD_BYTE, HEADER, 0xF0, version << 4)]  # the upper half of the header's first byte
-    words = zip(_words(network.network_address), _words(network.netmask), strict=True)
-    for index, (word, mask) in enumerate(words):
-        tests.append((LOAD_WORD, HEADER + DESTINATION[version] + 4 * index, mask, word))
+    tests = [(HEADER, 0xF0, version << 4)]  # the version stands in the upper half of the first byte
+    bytes_and_masks = zip(network.network_address.packed, network.netmask.packed, strict=True)
+    for index, (byte, mask) in enumerate(bytes_and_masks):
+        tests.append((HEADER + DESTINATION[version] + index, mask, byte))
     part = INSTRUCTION.pack(RETURN, 0, 0, ALL)
-    for load, offset, mask, expected in reversed(tests):
+    for offset, mask, byte in reversed(tests):
         behind = len(part) // INSTRUCTION.size
         part = (
-            INSTRUCTION.pack(load, 0, 0, offset)
+            INSTRUCTION.pack(LOAD, 0, 0, offset)
             + INSTRUCTION.pack(AND, 0, 0, mask)
-            + INSTRUCTION.pack(JUMP_IF_EQUAL, 0, behind, expected)
+            + INSTRUCTION.pack(JUMP_IF_EQUAL, 0, behind, byte)
             + part
         )
     return part
-
-
-def _words(address: Address) -> tuple[int, ...]:
-    """The 32-bit words of an address, the highest first."""
-    return struct.unpack(f">{len(address.packed) // 4}I", address.packed)

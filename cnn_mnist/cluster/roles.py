@@ -103,7 +103,7 @@ def _listen(cluster: Cluster) -> str:
     _SERVERS.append(server)
     host, port = host_and_port(cluster.address)
     if not listening.restrict(port, host):
-        log.warning(listening.unrestricted(port))
+        log.warning(listening.UNRESTRICTED, port)
     return server.target
 
 

@@ -47,14 +47,11 @@ class Synchronous:
         rows = [bounds(each, trainers, batch_size) for each in range(trainers)]
         self._shares = [(end - first) / batch_size for first, end in rows]
         self._starts = starts()
-        if rank == 0:
-            self._stamp = self._stamp_now()
-        else:
+        if rank:
             self._own_stamp = number("stamp", f"/job:worker/task:{rank - 1}")
-            self._stamp = self._own_stamp.read_value()
+        self._stamp = self._own_stamp.read_value() if rank else self._stamp_now()
         first, end = rows[rank]
-        step = step_of(self._stamp)
-        self.part = Part(step, first, end - first, batch_size)
+        self.part = Part(step_of(self._stamp), first, end - first, batch_size)
 
     def minimize(self, descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
         """The op that takes the trainer's share in a training step; as `model.minimized`."""
@@ -62,7 +59,12 @@ class Synchronous:
         parts = {v.op.name: (v.device, g) for v, g in zip(variables, gradients, strict=True)}
         parts["loss"] = (FIRST_SERVER, loss)
         if self._rank:
-            return self._leave(parts)
+            left = [
+                _accumulator(name, device, gradient, self._rank).apply_grad(gradient, self._stamp)
+                for name, (device, gradient) in parts.items()
+            ]
+            with tf.control_dependencies(left):  # then it waits to be told the next stamp
+                return self._own_stamp.assign(_stamps(self._rank).dequeue(), read_value=False)
         *means, self._mean_loss = self._means(parts)
         moving = tf.compat.v1.get_collection(UPDATE_OPS)
         if moving:
@@ -109,25 +111,15 @@ class Synchronous:
         for op in (self._empty, self._count, self._tell):
             session.run(op)
 
-    def _leave(self, parts: dict[str, tuple[str, Any]]) -> Any:
-        """For a worker: leaves its gradients, then waits to be told the next stamp."""
-        left = [
-            _accumulator(name, device, gradient, self._rank).apply_grad(gradient, self._stamp)
-            for name, (device, gradient) in parts.items()
-        ]
-        with tf.control_dependencies(left):
-            return self._own_stamp.assign(_stamps(self._rank).dequeue(), read_value=False)
-
     def _means(self, parts: dict[str, tuple[str, Any]]) -> list[Any]:
         """For the chief: the means over the rows of the whole batch, once everybody is done."""
-        self._left = []
-        means = []
+        self._left, means = [], []
         for name, (device, own) in parts.items():
             left = [_accumulator(name, device, own, worker) for worker in self._workers]
             with tf.device(device):
                 everyones = [own, *(each.take_grad(1) for each in left)]
-                terms = [s * g for s, g in zip(self._shares, everyones, strict=True)]
-                means.append(tf.add_n(terms))
+                shares = zip(self._shares, everyones, strict=True)
+                means.append(tf.add_n([share * gradient for share, gradient in shares]))
             self._left += [(each, own.shape) for each in left]
         return means
 
