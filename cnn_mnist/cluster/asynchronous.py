@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist.cluster.stamps import FIRST_SERVER, number, stamp, starts, starts_of, step_of
+from cnn_mnist.cluster.stamps import FIRST_SERVER, STARTS, number, stamp, starts_of, step_of
 from cnn_mnist.models.averaging import averaged
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.models.parts import Part
@@ -39,7 +39,7 @@ class Asynchronous:
         Args:
           device: of this process, `/job:worker/task:0`.
         """
-        self._starts = starts()
+        self._starts = number(*STARTS)
         self._next = number("next_batch", FIRST_SERVER)
         taken = _counted_up(self._next, 2**63 - 1)
         self._taken_after = starts_of(taken)
@@ -68,9 +68,8 @@ class Asynchronous:
         self._count = self._starts.assign_add(1, read_value=False)
         self._first = tf.compat.v1.placeholder(tf.int64, [])
         step = tf.compat.v1.train.get_global_step()
-        with tf.control_dependencies(
-            [step.assign(tf.cast(self._first, step.dtype), read_value=False)]
-        ):
+        counted_anew = step.assign(tf.cast(self._first, step.dtype), read_value=False)
+        with tf.control_dependencies([counted_anew]):
             first = stamp(self._starts.read_value(), self._first)
             self._start = self._next.assign(first, read_value=False)
 

@@ -96,13 +96,9 @@ def follow(
 def _prepared(settings: Settings, record: Record, split: Examples) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
     cluster, recipe = settings.cluster, record.recipe
+    options = {"session_config": sessions.for_cluster(cluster.device)}
     with announced(cluster):
-        config = run_config(
-            recipe,
-            settings.model_dir,
-            settings.save_checkpoints_steps,
-            session_config=sessions.for_cluster(cluster.device),
-        )
+        config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, **options)
     with _index_log(settings) as index_log:
         trainer = Trainer(settings, recipe, split, index_log)
         yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())
@@ -138,11 +134,9 @@ def _told(settings: Settings, record: Record) -> str:
 
 def _wait_for_start(settings: Settings, target: str, screen: Console) -> str | None:
     """What the chief tells when everything is ready; None if it is done."""
-    cluster = settings.cluster
-    begun, done = (
-        notice.Reader(target, cluster.device, name, 0) for name in (notice.TRAINED, notice.DONE)
-    )
-    chief = f"the chief at {cluster.chief}"
+    device, chief = settings.cluster.device, f"the chief at {settings.cluster.chief}"
+    begun = notice.Reader(target, device, notice.TRAINED, 0)
+    done = notice.Reader(target, device, notice.DONE, 0)
     waiting = peers.Waiting(chief, settings.cluster_timeout, screen.print)
     while done.read() is None:
         told = begun.read()

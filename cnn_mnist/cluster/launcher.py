@@ -8,6 +8,7 @@ all have ended. All other flags are those of `python -m cnn_mnist.main`, for eac
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import math
@@ -63,11 +64,9 @@ def tf_configs(workers: int, servers: int, evaluator: bool) -> dict[str, str]:
 
 def free_addresses(count: int) -> list[str]:
     """Addresses of the loopback at which nothing listens."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = ["{}:{}".format(*each.getsockname()) for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
+    with contextlib.ExitStack() as stack:
+        each = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return ["{}:{}".format(*server.getsockname()) for server in each]
 
 
 class Launcher:
@@ -172,14 +171,13 @@ class Launcher:
                 self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
 
     def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
-        for line in source:
-            try:
+        try:
+            for line in source:
                 self._say(name, line, sink)
-            except BrokenPipeError:  # the reader has gone: `... | head`
-                self._received.append(signal.SIGTERM)
-                break
-        for _ in source:  # to its end, or else the process waits for a reader
-            pass
+        except BrokenPipeError:  # the reader has gone: `... | head`
+            self._received.append(signal.SIGTERM)
+            for _ in source:  # to its end, or else the process waits for a reader
+                pass
 
     def _say(self, name: str, line: str, sink: IO[str]) -> None:
         with self._printing:

@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist.cluster.stamps import FIRST_SERVER, number, stamp, starts, step_of
+from cnn_mnist.cluster.stamps import FIRST_SERVER, STARTS, number, stamp, step_of
 from cnn_mnist.models.averaging import averaged
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.models.parts import Part, bounds
@@ -46,7 +46,7 @@ class Synchronous:
         self._rank, self._workers = rank, range(1, trainers)
         rows = [bounds(each, trainers, batch_size) for each in range(trainers)]
         self._shares = [(end - first) / batch_size for first, end in rows]
-        self._starts = starts()
+        self._starts = number(*STARTS)
         if rank:
             self._own_stamp = number("stamp", f"/job:worker/task:{rank - 1}")
         self._stamp = self._own_stamp.read_value() if rank else self._stamp_now()

@@ -32,9 +32,7 @@ class Cluster:
     """The processes that train together, and which of them this one is.
 
     Attributes:
-      chief: the address, "host:port", of the chief.
-      workers: the addresses of the workers.
-      ps: the addresses of the parameter servers.
+      chief, workers, ps: the addresses, "host:port"; ps are the parameter servers.
       role: of this process: "chief", "worker", "ps" or "evaluator".
       index: of this process, among those of its role.
       has_evaluator: whether `cluster` names one.
