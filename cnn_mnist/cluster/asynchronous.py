@@ -34,11 +34,7 @@ class Asynchronous:
     """
 
     def __init__(self, batch_size: int, steps: int, device: str) -> None:
-        """Adds to the graph what takes one of `steps` batches.
-
-        Args:
-          device: of this process, `/job:worker/task:0`.
-        """
+        """Adds to the graph what takes one of `steps` batches; `device` is of this process."""
         self._starts = number(*STARTS)
         self._next = number("next_batch", FIRST_SERVER)
         taken = _counted_up(self._next, 2**63 - 1)

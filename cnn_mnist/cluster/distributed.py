@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
@@ -37,13 +37,7 @@ def lead(
 ) -> signal.Signals | None:
     """Trains as the chief until `global_step` reaches `recipe.steps`, or until a signal.
 
-    This process's server and the parameter servers are there.
-
-    Args:
-      settings: who trains, and how.
-      record: what is trained.
-      split: the training images.
-      screen: where the progress is shown.
+    The servers of this process and of the parameter servers are there.
 
     Returns:
       The signal that ended the training, or None.
@@ -99,19 +93,15 @@ def _prepared(settings: Settings, record: Record, split: Examples) -> Iterator[t
     options = {"session_config": sessions.for_cluster(cluster.device)}
     with announced(cluster):
         config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, **options)
-    with _index_log(settings) as index_log:
+    with contextlib.ExitStack() as stack:
+        index_log = None
+        if settings.index_log_dir is not None:
+            folder, name = Path(settings.index_log_dir), cluster.name.replace(" ", "_")
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / f"{name}.jsonl").open("a", buffering=1)  # each line at once
+            index_log = stack.enter_context(file)
         trainer = Trainer(settings, recipe, split, index_log)
         yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())
-
-
-def _index_log(settings: Settings) -> contextlib.AbstractContextManager[IO[str] | None]:
-    """The file, below `--index_log_dir`, that tells which images this process trained on."""
-    if settings.index_log_dir is None:
-        return contextlib.nullcontext()
-    folder = Path(settings.index_log_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    name = settings.cluster.name.replace(" ", "_")
-    return (folder / f"{name}.jsonl").open("a", buffering=1)  # line by line
 
 
 @contextlib.contextmanager
@@ -152,16 +142,18 @@ def _check_same(told: str, own: str) -> None:
     Raises:
       MismatchError: it does not; the message names the flags.
     """
-    theirs, ours = json.loads(told), json.loads(own)
+
+    def by_name(text: str) -> dict[str, Any]:
+        note = json.loads(text)
+        others = ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
+        flags = {f"--{name}": value for name, value in note["recipe"].items()}
+        return flags | {name: note[name] for name in others}
+
+    ours = by_name(own)
     differing = [
-        f"--{name} is {ours['recipe'].get(name)}, the chief's {value}"
-        for name, value in theirs["recipe"].items()
-        if ours["recipe"].get(name) != value
-    ]
-    differing += [
-        f"{name} is {ours[name]}, the chief's {theirs[name]}"
-        for name in ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
-        if ours[name] != theirs[name]
+        f"{name} is {ours.get(name)}, the chief's {value}"
+        for name, value in by_name(told).items()
+        if ours.get(name) != value
     ]
     if differing:
         raise MismatchError(

@@ -22,13 +22,7 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
     """Scores the validation images with each checkpoint, until that of the last step is scored.
 
     It leaves what `ValidationHook` leaves: curves in `model_dir/eval_validation`, and the best
-    checkpoint in `model_dir/best`.
-
-    Args:
-      settings: their `model_dir` is the chief's.
-      what: what is trained.
-      split: the validation images; there may be none.
-      show: prints a line.
+    checkpoint in `model_dir/best`. `split` may be without images.
 
     Raises:
       ClusterError: the chief is gone, or did not come.

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_mnist.cluster.tf_config import Cluster, host_and_port
+from cnn_mnist.cluster.tf_config import VARIABLE, Cluster, host_and_port
 from cnn_mnist.utils.errors import UsageError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -74,16 +74,15 @@ def addresses(host: str) -> list[Address]:
 def check(cluster: Cluster, allow_public: bool) -> None:
     """Checks that this process may listen on its address, before it does.
 
-    Args:
-      cluster: the processes, and which of them this one is.
-      allow_public: whether the address may be one that the internet has a route to, or 0.0.0.0.
+    `allow_public`: also on one that the internet has a route to, or on 0.0.0.0.
 
     Raises:
       UsageError: the message starts with the address's place in TF_CONFIG.
     """
     if not cluster.address:  # an evaluator does not listen
         return
-    start, found = f"{cluster.path}: expected", f"found {cluster.address}"
+    start = f"{VARIABLE}: cluster.{cluster.role}[{cluster.index}]: expected"
+    found = f"found {cluster.address}"
     try:
         own = addresses(host_and_port(cluster.address)[0])
     except OSError as error:
@@ -92,7 +91,7 @@ def check(cluster: Cluster, allow_public: bool) -> None:
             "mend the host"
         ) from None
     for address in own:
-        if not allow_public and not _is_one_of(address, PRIVATE):
+        if not allow_public and not any(address in network for network in PRIVATE):
             means = "every interface" if address.is_unspecified else str(address)
             raise UsageError(
                 f"{start} a loopback or private address, {found}, which means {means}: whoever "
@@ -105,7 +104,7 @@ def check(cluster: Cluster, allow_public: bool) -> None:
             f"{start} an address of this machine, {found}, which means {means}; "
             "mend the host, or task.index if this is another process of the cluster"
         )
-    if all(_is_one_of(address, LOOPBACK) for address in own) and (other := _elsewhere(cluster)):
+    if all(address.is_loopback for address in own) and (other := _elsewhere(cluster)):
         raise UsageError(
             f"{start} an address that {other} can reach, {found}, which means "
             f"{means} here; use the machine's address in its network"
@@ -132,7 +131,7 @@ def restrict(port: int, host: str) -> bool:
         if any(address.is_unspecified for address in own):
             return False
         networks = [ipaddress.ip_network(address.packed) for address in own]
-        if any(_is_one_of(address, LOOPBACK) for address in own):
+        if any(address.is_loopback for address in own):
             networks.extend(LOOPBACK)
         program = b"".join(map(_let_in, networks)) + INSTRUCTION.pack(RETURN, 0, 0, NONE)
         instructions = ctypes.create_string_buffer(program, len(program))
@@ -146,10 +145,6 @@ def restrict(port: int, host: str) -> bool:
     except OSError:
         return False
     return restricted
-
-
-def _is_one_of(address: Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)
 
 
 def _is_of_this_machine(address: Address) -> bool:
@@ -174,10 +169,7 @@ def _elsewhere(cluster: Cluster) -> str:
 
 
 def _sockets(port: int) -> Iterator[socket.socket]:
-    """Duplicates of this process's sockets on a port, to be closed by the caller.
-
-    They are those that listen, and those that were accepted already.
-    """
+    """Duplicates of this process's sockets on a port, listening or accepted; the caller closes."""
     tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
     lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     # proc(5): 1 local address:port, 9 inode

@@ -105,8 +105,8 @@ class Watch:
     `--cluster_timeout`, and so may a worker with the strategy "sync"; without it, the chief only
     tells of a worker that goes or comes. A parameter server watches nobody here.
 
-    A first signal is noted. The chief ends on it by itself; this thread ends the chief only if it
-    has not after `GRACE` seconds. The others go on as long as the chief does, for `GRACE` seconds.
+    After a signal the others go on as long as the chief does, for `GRACE` seconds. The chief ends
+    by itself; this thread ends it only if it has not within `GRACE` seconds.
 
     Attributes:
       received: the signal that came, or None.

@@ -21,7 +21,7 @@ from cnn_mnist.utils.lazy import tf
 
 log = logging.getLogger(__name__)
 
-_SERVERS: list[Any] = []  # they serve as long as they are not collected
+_SERVERS: list[Any] = []  # they serve as long as they are not collected: until the process ends
 
 
 def serve(settings: Settings) -> int:
@@ -89,10 +89,7 @@ def _lead(settings: Settings, what: Record, data: Dataset) -> int:
 
 
 def _listen(cluster: Cluster) -> str:
-    """Starts TensorFlow's server, for connections to its own address alone; returns its target.
-
-    It serves until the process ends.
-    """
+    """Starts TensorFlow's server, for connections to its own address alone; returns its target."""
     from cnn_mnist.utils import sessions
 
     config = sessions.config()

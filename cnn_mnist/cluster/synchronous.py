@@ -7,11 +7,9 @@ the parts: the gradient of the whole batch. Then it tells the workers the number
 It is built, as TensorFlow's `SyncReplicasOptimizer` is, of the runtime's own accumulators and
 queues, but each worker has its own. That optimizer counts gradients, not workers: a fast worker may
 be counted twice in a step, and a slow one not at all. Here a step waits for every worker, and what
-a worker leaves twice, as after it was killed, counts once. A worker that is killed and started
-again joins in at the step where the others wait for it.
-
-A worker is told stamps. What was computed before a chief was killed has a stamp of the past,
-which the accumulators refuse.
+a worker leaves twice counts once: one that is killed and started again joins in where the others
+wait for it. What was computed before the chief was killed has a stamp of the past, which the
+accumulators refuse.
 """
 
 import logging

@@ -57,11 +57,6 @@ class Cluster:
         return (self.chief, *self.workers)
 
     @property
-    def rank(self) -> int:
-        """The place of this process, a chief or worker, among the trainers."""
-        return 0 if self.role == "chief" else 1 + self.index
-
-    @property
     def address(self) -> str:
         """Of this process; "" for the evaluator, to which nobody talks."""
         return "" if self.role == "evaluator" else self.spec[self.role][self.index]
@@ -76,11 +71,6 @@ class Cluster:
         """Of this process, for TensorFlow: "/job:worker/task:1"."""
         return f"/job:{self.role}/task:{self.index}"
 
-    @property
-    def path(self) -> str:
-        """Where this process's address stands, to begin a message with."""
-        return f"{VARIABLE}: cluster.{self.role}[{self.index}]"
-
 
 def read(environment: Mapping[str, str]) -> Cluster | None:
     """Reads TF_CONFIG out of an environment, and checks it.
@@ -92,7 +82,17 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
     Raises:
       UsageError: the message, of one line, names the place within the JSON.
     """
-    config = _object(environment.get(VARIABLE, "{}"))
+    text = environment.get(VARIABLE, "{}")
+    try:
+        config = json.loads(text)
+        found = _found(config)
+    except (RecursionError, ValueError) as error:
+        config, found = None, f"{error!s:.200}"
+    if not isinstance(config, dict):
+        raise UsageError(
+            f"{VARIABLE}={shown(text):.100}: expected a JSON object, found {found}; "
+            f"mend it or unset {VARIABLE}"
+        )
     jobs = config.get("cluster", {})
     if not isinstance(jobs, dict):
         raise _error("cluster", "an object", _found(jobs), "mend it or remove it")
@@ -111,12 +111,9 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
 
 @contextlib.contextmanager
 def taken() -> Iterator[Cluster | None]:
-    """What TF_CONFIG says, which is not in the environment while this is entered.
+    """What TF_CONFIG says, as of `read`; while this is entered, it is not in the environment.
 
     There every Estimator would read it, also that of one process that scores by itself.
-
-    Raises:
-      UsageError: as of `read`.
     """
     before = os.environ.get(VARIABLE)
     cluster = read(os.environ)
@@ -162,21 +159,6 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host[1:-1], port
 
 
-def _object(text: str) -> dict[str, Any]:
-    """TF_CONFIG's JSON, which must be an object."""
-    try:
-        config = json.loads(text)
-        found = _found(config)
-    except (RecursionError, ValueError) as error:
-        config, found = None, f"{error!s:.200}"
-    if not isinstance(config, dict):
-        raise UsageError(
-            f"{VARIABLE}={shown(text):.100}: expected a JSON object, found {found}; "
-            f"mend it or unset {VARIABLE}"
-        )
-    return config
-
-
 def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     """The addresses of every job; of one that `cluster` does not have, none."""
     for job in jobs:
@@ -209,10 +191,7 @@ def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _place(path: str, address: Any) -> tuple[str, int]:
-    """Host and port of an address, in one spelling.
-
-    Every loopback address is the same host, as a server listens on all of them.
-    """
+    """Host and port of an address; every loopback address is one, as a server listens on all."""
     if not isinstance(address, str):
         raise _error(path, 'an address "host:port"', _found(address), "mend it")
     try:

@@ -38,23 +38,21 @@ class Trainer:
     def __init__(
         self, settings: Settings, recipe: Recipe, split: Examples, index_log: IO[str] | None = None
     ) -> None:
-        """Sets what is trained, on the images of `split`.
-
-        Args:
-          index_log: is told which images each step trains on, in one line of JSON.
-        """
+        """Sets what is trained; `index_log` is told the images of each step, in a line of JSON."""
         self._settings, self._recipe, self._index_log = settings, recipe, index_log
         self._batches = split.batches(recipe.batch_size, recipe.seed)
 
     def input_fn(self) -> tuple[dict[str, Any], Any]:
         """The part of a batch that this process trains on; images `uint8 [b, 28, 28]`.
 
-        It is picked out in the step that trains on it: which it is, is not known before.
+        It is picked out in the step itself: which it is, is not known before.
         """
         recipe, cluster = self._recipe, self._settings.cluster
         with tf.name_scope("input"):
             if self._settings.strategy == "sync":
-                self.steps = Synchronous(cluster.rank, len(cluster.trainers), recipe.batch_size)
+                trainers = cluster.trainers
+                rank = trainers.index(cluster.address)
+                self.steps = Synchronous(rank, len(trainers), recipe.batch_size)
             else:
                 self.steps = Asynchronous(recipe.batch_size, recipe.steps, cluster.device)
             part = self.steps.part
@@ -106,10 +104,7 @@ class Start(estimator.SessionRunHook):
 
 
 class Finish(estimator.SessionRunHook):
-    """For the chief: waits at the end for the steps that workers are taking.
-
-    Must come before the hook that saves.
-    """
+    """For the chief: waits at the end for workers' steps. Must come before the hook that saves."""
 
     def __init__(self, steps: int, stop: hooks.StopOnSignal) -> None:
         self._steps, self._stop = steps, stop
