@@ -35,12 +35,10 @@ class MismatchError(InputError):
 def lead(
     settings: Settings, record: Record, split: Examples, screen: Console
 ) -> signal.Signals | None:
-    """Trains as the chief until `global_step` reaches `recipe.steps`, or until a signal.
-
-    The servers of this process and of the parameter servers are there.
+    """Trains as the chief, with all servers there, until `global_step` reaches `recipe.steps`.
 
     Returns:
-      The signal that ended the training, or None.
+      The signal that ended it earlier, or None.
 
     Raises:
       ClusterError: another process is gone.
@@ -93,14 +91,13 @@ def _prepared(settings: Settings, record: Record, split: Examples) -> Iterator[t
     options = {"session_config": sessions.for_cluster(cluster.device)}
     with announced(cluster):
         config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, **options)
-    with contextlib.ExitStack() as stack:
-        index_log = None
-        if settings.index_log_dir is not None:
-            folder, name = Path(settings.index_log_dir), cluster.name.replace(" ", "_")
-            folder.mkdir(parents=True, exist_ok=True)
-            file = (folder / f"{name}.jsonl").open("a", buffering=1)  # each line at once
-            index_log = stack.enter_context(file)
-        trainer = Trainer(settings, recipe, split, index_log)
+    index_log: Any = contextlib.nullcontext()
+    if settings.index_log_dir is not None:
+        folder, name = Path(settings.index_log_dir), cluster.name.replace(" ", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        index_log = (folder / f"{name}.jsonl").open("a", buffering=1)  # each line at once
+    with index_log as file:
+        trainer = Trainer(settings, recipe, split, file)
         yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())
 
 

@@ -46,10 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def tf_configs(workers: int, servers: int, evaluator: bool) -> dict[str, str]:
-    """The `TF_CONFIG` of each process, in JSON, by its name: `chief`, `worker-1`, ...
-
-    `workers` train beside the chief.
-    """
+    """Name -> `TF_CONFIG` of the `chief`, of each `worker-N` and `ps-N`, and of the `evaluator`."""
     counts = {"chief": 1, "worker": workers, "ps": servers, "evaluator": int(evaluator)}
     free = iter(free_addresses(sum(counts.values())))
     cluster = {job: [next(free) for _ in range(count)] for job, count in counts.items() if count}
@@ -70,15 +67,10 @@ def free_addresses(count: int) -> list[str]:
 
 
 class Launcher:
-    """The processes, from their start to their end.
-
-    Args:
-      configs: name of a process -> its `TF_CONFIG`.
-      flags: of `cnn_mnist.main`.
-      restarts: how often a process that fails is started again.
-    """
+    """The processes, from their start to their end."""
 
     def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
+        """Takes `tf_configs`, flags of `cnn_mnist.main`, and how often a process is restarted."""
         self._configs, self._flags = configs, flags
         self._width = max(map(len, configs))
         self._restarts = dict.fromkeys(configs, restarts)

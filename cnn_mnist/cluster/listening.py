@@ -9,6 +9,7 @@ is told to let in only connections to that address.
 import contextlib
 import ctypes
 import ipaddress
+import itertools
 import os
 import socket
 import struct
@@ -162,8 +163,7 @@ def _elsewhere(cluster: Cluster) -> str:
     """An address of the cluster that is another machine's; "" where all are this machine's."""
     for address in (*cluster.trainers, *cluster.ps):
         with contextlib.suppress(OSError):  # one that cannot be resolved yet may be anywhere
-            theirs = addresses(host_and_port(address)[0])
-            if not any(map(_is_of_this_machine, theirs)):
+            if not any(map(_is_of_this_machine, addresses(host_and_port(address)[0]))):
                 return address
     return ""
 
@@ -182,11 +182,12 @@ def _sockets(port: int) -> Iterator[socket.socket]:
 
 def _let_in(network: Network) -> bytes:
     """Lets in what is sent to a network; for anything else the program goes on behind this part."""
-    version = network.version
-    tests = [(HEADER, 0xF0, version << 4)]  # the version stands in the upper half of the first byte
-    bytes_and_masks = zip(network.network_address.packed, network.netmask.packed, strict=True)
-    for index, (byte, mask) in enumerate(bytes_and_masks):
-        tests.append((HEADER + DESTINATION[version] + index, mask, byte))
+    version, masks = network.version, network.netmask.packed
+    offsets = itertools.count(HEADER + DESTINATION[version])
+    tests = [
+        (HEADER, 0xF0, version << 4),  # the version stands in the upper half of the first byte
+        *zip(offsets, masks, network.network_address.packed, strict=False),
+    ]
     part = INSTRUCTION.pack(RETURN, 0, 0, ALL)
     for offset, mask, byte in reversed(tests):
         behind = len(part) // INSTRUCTION.size

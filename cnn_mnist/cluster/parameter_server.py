@@ -15,10 +15,7 @@ class JobError(RunError):
 
 
 def serve(settings: Settings, target: str, show: Callable[[str], None]) -> int:
-    """Waits, while TensorFlow's server at `target` serves, for the end of the training.
-
-    Returns:
-      The exit code.
+    """Waits, while the server at `target` serves, for the chief's end; returns the exit code.
 
     Raises:
       ClusterError: the chief is gone, or did not come; or another parameter server that was there

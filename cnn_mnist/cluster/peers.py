@@ -115,15 +115,12 @@ class Watch:
     def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
         """Sets whom to watch; `show` prints a line."""
         self._cluster, self._show = settings.cluster, show
-        role = self._cluster.role
-        self._is_chief = role == "chief"
-        fatal, awaited, told = ["ps"], ["chief"], []
+        self._is_chief = self._cluster.role == "chief"
+        fatal, awaited, told = ["ps"], ["chief"], ["worker"] if self._is_chief else []
         if settings.strategy == "sync":
-            awaited = ["chief", "worker"]
-        elif self._is_chief:
-            told = ["worker"]
-        if role == "ps":
-            fatal = awaited = []
+            awaited, told = ["chief", "worker"], []
+        if self._cluster.role == "ps":
+            fatal, awaited = [], []
         self._fatal = addresses(self._cluster, *fatal)
         self._awaited = {
             name: (address, Waiting(f"{name} at {address}", settings.cluster_timeout, show))

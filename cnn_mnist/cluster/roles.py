@@ -1,7 +1,4 @@
-"""What the processes of a `TF_CONFIG` cluster do: chief, worker, parameter server, evaluator.
-
-TensorFlow is loaded once everything that can be checked without it was found good.
-"""
+"""What the processes of a `TF_CONFIG` cluster do: chief, worker, parameter server, evaluator."""
 
 import logging
 import time
@@ -33,10 +30,7 @@ def serve(settings: Settings) -> int:
 
 
 def play(settings: Settings, recipe: Recipe, data: Dataset) -> int:
-    """Takes the role of chief, worker or evaluator until the training is over.
-
-    Returns:
-      The exit code.
+    """Is chief, worker or evaluator until the training is over; returns the exit code.
 
     Raises:
       InputError, RunError: as `training.train`; and another process is gone, or trains something

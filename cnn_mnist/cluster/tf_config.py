@@ -150,13 +150,13 @@ def host_and_port(address: str) -> tuple[str, int]:
         raise ValueError('a host before the colon, as in "host:2222"')
     if not 1 <= port <= 65535:
         raise ValueError("a port of 1 to 65535")
-    if not host.startswith("["):
-        return host, port
-    try:
-        ipaddress.IPv6Address(host[1:-1])
-    except ValueError:
-        raise ValueError("an IPv6 address in the brackets") from None
-    return host[1:-1], port
+    if host.startswith("["):
+        host = host[1:-1]
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError("an IPv6 address in the brackets") from None
+    return host, port
 
 
 def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:

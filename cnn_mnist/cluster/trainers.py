@@ -50,9 +50,8 @@ class Trainer:
         recipe, cluster = self._recipe, self._settings.cluster
         with tf.name_scope("input"):
             if self._settings.strategy == "sync":
-                trainers = cluster.trainers
-                rank = trainers.index(cluster.address)
-                self.steps = Synchronous(rank, len(trainers), recipe.batch_size)
+                rank = cluster.trainers.index(cluster.address)
+                self.steps = Synchronous(rank, len(cluster.trainers), recipe.batch_size)
             else:
                 self.steps = Asynchronous(recipe.batch_size, recipe.steps, cluster.device)
             part = self.steps.part
