@@ -42,7 +42,7 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
             record.check(what, settings.model_dir)
             waiting.note(True)
             done = new[0]
-            if len(split):  # only now: the graph is built once, and the curves' file is made
+            if len(split):  # both are made once, and not before the chief has begun
                 scoring = scoring or (Scores(what, settings.model_dir, show), Scorer(what.recipe))
                 _score(folder, done, split, *scoring)
             continue

@@ -40,9 +40,8 @@ class Reader:
 
     def read(self) -> str | None:
         """What is written there; None if nothing is."""
-        if not self._session.run(self._is_there):
-            return None
-        return self._session.run(self._text).decode()
+        is_there = self._session.run(self._is_there)
+        return self._session.run(self._text).decode() if is_there else None
 
 
 def write(target: str, job: str, name: str, servers: Sequence[int], text: str) -> None:

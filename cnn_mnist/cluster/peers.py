@@ -106,7 +106,8 @@ class Watch:
     tells of a worker that goes or comes. A parameter server watches nobody here.
 
     After a signal the others go on as long as the chief does, for `GRACE` seconds. The chief ends
-    by itself; this thread ends it only if it has not within `GRACE` seconds.
+    by itself; this thread ends it only if it has not within `GRACE` seconds. A second signal ends
+    each of them at once.
 
     Attributes:
       received: the signal that came, or None.
