@@ -158,6 +158,7 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
 
 def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Then) -> int:
     settings = Settings(
+        cluster=cluster,
         strategy=options.strategy,
         model_dir=options.model_dir,
         save_checkpoints_steps=options.save_checkpoints_steps,
@@ -166,9 +167,9 @@ def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Th
         index_log_dir=options.index_log_dir,
     )
     if cluster.role == "ps":  # has no images
-        return roles.serve(cluster, settings)
+        return roles.serve(settings)
     data = _load(recipe, options)
-    code = roles.play(cluster, recipe, data, settings)
+    code = roles.play(settings, recipe, data)
     goes_on = "evaluator" if cluster.has_evaluator and then is _report else "chief"
     if code or cluster.role != goes_on:
         return code

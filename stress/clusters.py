@@ -102,7 +102,7 @@ class Training:
         """Sets what is trained, on `small_data`, in an empty folder; nothing is started."""
         self.kind = kind
         self._folder = folder
-        self._configs = launcher.tf_configs(launcher.free_addresses(3 + WORKERS), WORKERS, 1, True)
+        self._configs = launcher.tf_configs(WORKERS, 1, evaluator=True)
         self._flags = [
             *("--recipe=tfjs", "--batch_size=18", "--learning_rate=0.01", "--seed=3"),
             *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),

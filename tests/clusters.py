@@ -87,8 +87,7 @@ def train(folder, arguments, workers, servers=1, evaluator=False):
 
     As `cnn_mnist.cluster` starts it, but for the processes, which need not load TensorFlow.
     """
-    addresses = launcher.free_addresses(1 + workers + servers + evaluator)
-    configs = launcher.tf_configs(addresses, workers, servers, evaluator)
+    configs = launcher.tf_configs(workers, servers, evaluator)
     printed = {}
     with contextlib.ExitStack() as stack:
         processes = {

@@ -2,8 +2,8 @@
 
 The parameter servers hold, beside the weights, the number of the next batch. Each chief or worker
 takes a number, computes the gradient of that whole batch with the weights as it finds them, and
-applies it: others may have changed the weights meanwhile. Each number is taken once, whoever is
-fast or slow, so the batches of all are those of one process.
+applies it: others may have changed the weights meanwhile. Each number is taken once, so the batches
+of all are those of one process.
 
 The numbers are stamps. A batch that a worker took before the chief was killed is one of those that
 the chief, back at its checkpoint, gives out again; it must not be counted as another step.
@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist.cluster.stamps import FIRST_SERVER, number, stamp, starts, starts_of, step_of
+from cnn_mnist.cluster.stamps import FIRST_SERVER, STARTS, number, stamp, starts_of, step_of
 from cnn_mnist.models.averaging import averaged
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.models.parts import Part
@@ -34,14 +34,8 @@ class Asynchronous:
     """
 
     def __init__(self, batch_size: int, steps: int, device: str) -> None:
-        """Adds to the graph what takes a batch.
-
-        Args:
-          batch_size: of each.
-          steps: how many batches there are.
-          device: of this process, `/job:worker/task:0`.
-        """
-        self._starts = starts()
+        """Adds to the graph what takes one of `steps` batches; `device` is of this process."""
+        self._starts = number(*STARTS)
         self._next = number("next_batch", FIRST_SERVER)
         taken = _counted_up(self._next, 2**63 - 1)
         self._taken_after = starts_of(taken)
@@ -60,7 +54,7 @@ class Asynchronous:
         return averaged(count, recipe, step)
 
     def loss(self, own: Any) -> Any:
-        """The loss of the step, of which `own` is that of the part."""
+        """The loss of the step: that of the part, which is the whole batch."""
         return own
 
     def build_start(self) -> None:
@@ -70,19 +64,13 @@ class Asynchronous:
         self._count = self._starts.assign_add(1, read_value=False)
         self._first = tf.compat.v1.placeholder(tf.int64, [])
         step = tf.compat.v1.train.get_global_step()
-        with tf.control_dependencies(
-            [step.assign(tf.cast(self._first, step.dtype), read_value=False)]
-        ):
+        counted_anew = step.assign(tf.cast(self._first, step.dtype), read_value=False)
+        with tf.control_dependencies([counted_anew]):
             first = stamp(self._starts.read_value(), self._first)
             self._start = self._next.assign(first, read_value=False)
 
     def start(self, session: Any, first_step: int) -> None:
-        """Lets the training begin; for the chief, when the weights are restored.
-
-        Args:
-          session: of TensorFlow.
-          first_step: that of the restored weights.
-        """
+        """Lets the training begin; for the chief, when the weights of `first_step` are restored."""
         is_new = session.run(self._is_new)
         if is_new:
             session.run(self._zero)

@@ -3,12 +3,11 @@
 import contextlib
 import dataclasses
 import json
-import logging
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
@@ -22,60 +21,24 @@ from cnn_mnist.cluster.tf_config import Cluster, announced
 from cnn_mnist.cluster.trainers import Finish, Start, Trainer
 from cnn_mnist.data.dataset import Examples
 from cnn_mnist.data.input_fns import naming_shard
-from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.training import hooks
 from cnn_mnist.training.config import run_config
 from cnn_mnist.training.saving import saving_hook
 from cnn_mnist.utils import events, sessions
 from cnn_mnist.utils.errors import InputError
 
-log = logging.getLogger(__name__)
-
 
 class MismatchError(InputError):
     """A worker that was started with other flags than the chief."""
 
 
-class BatchNormNote(estimator.SessionRunHook):
-    """Says so if the network depends on how a batch is parted."""
-
-    def begin(self) -> None:
-        if tf.compat.v1.get_collection(UPDATE_OPS):
-            log.warning(
-                "the network normalizes each part of a batch by itself: with another number of "
-                "workers it trains a little differently"
-            )
-
-
-def start_server(cluster: Cluster) -> Any:
-    """TensorFlow's server of this process; it serves until the process ends."""
-    config = sessions.config()
-    if cluster.role == "ps":  # parts of several workers' graphs at a time
-        config.inter_op_parallelism_threads = 0
-    spec = tf.train.ClusterSpec(cluster.spec)
-    return tf.distribute.Server(spec, cluster.role, cluster.index, config=config)
-
-
 def lead(
-    cluster: Cluster,
-    target: str,
-    record: Record,
-    split: Examples,
-    screen: Console,
-    settings: Settings,
+    settings: Settings, record: Record, split: Examples, screen: Console
 ) -> signal.Signals | None:
-    """Trains as the chief until `global_step` reaches `recipe.steps`, or until a signal.
-
-    Args:
-      cluster: who trains; the parameter servers are there.
-      target: of this process's server.
-      record: what is trained.
-      split: the training images.
-      screen: where the progress is shown.
-      settings: everything else.
+    """Trains as the chief, with all servers there, until `global_step` reaches `recipe.steps`.
 
     Returns:
-      The signal that ended the training, or None.
+      The signal that ended it earlier, or None.
 
     Raises:
       ClusterError: another process is gone.
@@ -85,93 +48,57 @@ def lead(
     events.begin(model_dir)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(hooks.StopOnSignal(screen.print))
-        stack.enter_context(_watch(cluster, settings, screen))
-        trainer, classifier = stack.enter_context(_prepared(cluster, record, split, settings))
-        start = Start(trainer, model_dir, _told(cluster, record, settings))
-        session_hooks: list[Any] = [stop, hooks.FiniteGuard(), start]
-        if settings.strategy == "sync":
-            session_hooks.append(BatchNormNote())
+        stack.enter_context(peers.Watch(settings, screen.print))
+        trainer, classifier = stack.enter_context(_prepared(settings, record, split))
         shown, note = stack.enter_context(hooks.progress(recipe.steps, screen))
-        session_hooks += shown
+        start = Start(trainer, model_dir, _told(settings, record))
+        session_hooks = [stop, hooks.FiniteGuard(), start, *shown]
         if settings.log_every_n_iter:
             session_hooks.append(hooks.softmax_logging_hook(settings.log_every_n_iter, note))
         session_hooks.append(Finish(recipe.steps, stop))
         session_hooks.append(saving_hook(model_dir, settings.save_checkpoints_steps))
         while stop.received is None and restore.saved_step(model_dir) < recipe.steps:
-            with _telling_who_is_gone(cluster), naming_shard(split):
+            with _telling_who_is_gone(settings.cluster), naming_shard(split):
                 classifier.train(trainer.input_fn, hooks=session_hooks, max_steps=recipe.steps)
     return stop.received
 
 
 def follow(
-    cluster: Cluster,
-    target: str,
-    record: Record,
-    split: Examples,
-    screen: Console,
-    settings: Settings,
+    settings: Settings, target: str, record: Record, split: Examples, screen: Console
 ) -> signal.Signals | None:
-    """Trains as a worker until nothing is left to train, or until a signal; as `lead`.
+    """Trains as a worker, with a server at `target`, until nothing is left to train; as `lead`.
 
     Raises:
       MismatchError: the chief trains something else.
     """
-    with contextlib.ExitStack() as stack:
-        watch = stack.enter_context(_watch(cluster, settings, screen))
-        with _telling_who_is_gone(cluster):
-            told = _wait_for_start(cluster, target, settings, screen)
+    gone = _telling_who_is_gone(settings.cluster)
+    with peers.Watch(settings, screen.print) as watch, gone, naming_shard(split):
+        told = _wait_for_start(settings, target, screen)
         if told is None:
             print("nothing left to train")
             return watch.received
-        _check_same(told, _told(cluster, record, settings))
-        trainer, classifier = stack.enter_context(_prepared(cluster, record, split, settings))
-        with _telling_who_is_gone(cluster), naming_shard(split):
-            classifier.train(
-                trainer.input_fn, hooks=[hooks.FiniteGuard()], max_steps=record.recipe.steps
-            )
+        _check_same(told, _told(settings, record))
+        with _prepared(settings, record, split) as (trainer, classifier):
+            guard = hooks.FiniteGuard()
+            classifier.train(trainer.input_fn, hooks=[guard], max_steps=record.recipe.steps)
     return watch.received
 
 
-def _watch(cluster: Cluster, settings: Settings, screen: Console) -> peers.Watch:
-    is_chief, together = cluster.role == "chief", settings.strategy == "sync"
-    return peers.Watch(
-        cluster,
-        fatal=["ps"],
-        awaited=["chief", "worker"] if together else ["chief"],
-        told=["worker"] if is_chief and not together else [],
-        timeout=settings.cluster_timeout,
-        show=screen.print,
-        keep_on=not is_chief,
-    )
-
-
 @contextlib.contextmanager
-def _prepared(
-    cluster: Cluster, record: Record, split: Examples, settings: Settings
-) -> Iterator[tuple[Trainer, Any]]:
+def _prepared(settings: Settings, record: Record, split: Examples) -> Iterator[tuple[Trainer, Any]]:
     """The graph's maker and its Estimator."""
-    recipe, config = record.recipe, sessions.for_cluster(cluster.device)
+    cluster, recipe = settings.cluster, record.recipe
+    options = {"session_config": sessions.for_cluster(cluster.device)}
     with announced(cluster):
-        config = run_config(
-            recipe,
-            settings.model_dir,
-            settings.save_checkpoints_steps,
-            session_config=config,
-        )
-    with _index_log(settings.index_log_dir, cluster) as index_log:
-        trainer = Trainer(cluster, settings.strategy, recipe, split, settings.model_dir, index_log)
+        config = run_config(recipe, settings.model_dir, settings.save_checkpoints_steps, **options)
+    index_log: Any = contextlib.nullcontext()
+    if settings.index_log_dir is not None:
+        folder, name = Path(settings.index_log_dir), cluster.name.replace(" ", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        index_log = (folder / f"{name}.jsonl").open("a", buffering=1)  # each line at once
+    with index_log as file:
+        trainer = Trainer(settings, recipe, split, file)
         yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())
-
-
-@contextlib.contextmanager
-def _index_log(folder: str | None, cluster: Cluster) -> Iterator[IO[str] | None]:
-    """The file, below `--index_log_dir`, that tells which images this process trained on."""
-    if folder is None:
-        yield None
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with (Path(folder) / f"{cluster.name.replace(' ', '_')}.jsonl").open("a") as file:
-        yield file
 
 
 @contextlib.contextmanager
@@ -186,25 +113,22 @@ def _telling_who_is_gone(cluster: Cluster) -> Iterator[None]:
         raise
 
 
-def _told(cluster: Cluster, record: Record, settings: Settings) -> str:
+def _told(settings: Settings, record: Record) -> str:
     """What the chief tells the workers that they train together."""
-    fields = {**dataclasses.asdict(record), "strategy": settings.strategy, "cluster": cluster.spec}
-    return json.dumps(fields, sort_keys=True)
+    together = {"strategy": settings.strategy, "cluster": settings.cluster.spec}
+    return json.dumps({**dataclasses.asdict(record), **together}, sort_keys=True)
 
 
-def _wait_for_start(
-    cluster: Cluster, target: str, settings: Settings, screen: Console
-) -> str | None:
+def _wait_for_start(settings: Settings, target: str, screen: Console) -> str | None:
     """What the chief tells when everything is ready; None if it is done."""
-    begun = notice.Reader(target, cluster.device, notice.TRAINED, 0)
-    done = notice.Reader(target, cluster.device, notice.DONE, 0)
-    waiting = peers.Waiting(settings.cluster_timeout, screen.print)
-    what = f"the chief at {cluster.chief} to begin"
+    device, chief = settings.cluster.device, f"the chief at {settings.cluster.chief}"
+    begun = notice.Reader(target, device, notice.TRAINED, 0)
+    done = notice.Reader(target, device, notice.DONE, 0)
+    waiting = peers.Waiting(chief, settings.cluster_timeout, screen.print)
     while done.read() is None:
-        if (told := begun.read()) is not None:
-            waiting.over(f"the chief at {cluster.chief}")
+        told = begun.read()
+        if waiting.note(told is not None, " to begin"):
             return told
-        waiting.still(what)
         time.sleep(peers.LOOK_EVERY)
     return None
 
@@ -215,16 +139,18 @@ def _check_same(told: str, own: str) -> None:
     Raises:
       MismatchError: it does not; the message names the flags.
     """
-    theirs, ours = json.loads(told), json.loads(own)
+
+    def by_name(text: str) -> dict[str, Any]:
+        note = json.loads(text)
+        others = ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
+        flags = {f"--{name}": value for name, value in note["recipe"].items()}
+        return flags | {name: note[name] for name in others}
+
+    ours = by_name(own)
     differing = [
-        f"--{name} is {ours['recipe'].get(name)}, the chief's {value}"
-        for name, value in theirs["recipe"].items()
-        if ours["recipe"].get(name) != value
-    ]
-    differing += [
-        f"{name} is {ours[name]}, the chief's {theirs[name]}"
-        for name in ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
-        if ours[name] != theirs[name]
+        f"{name} is {ours.get(name)}, the chief's {value}"
+        for name, value in by_name(told).items()
+        if ours.get(name) != value
     ]
     if differing:
         raise MismatchError(

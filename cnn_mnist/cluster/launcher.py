@@ -8,6 +8,7 @@ all have ended. All other flags are those of `python -m cnn_mnist.main`, for eac
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import math
@@ -19,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import IO
 
 from cnn_mnist.utils.errors import Parser
@@ -39,79 +39,64 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         options, flags = _parser().parse_known_args(argv)
-        addresses = free_addresses(1 + options.workers + options.ps + options.evaluator)
-        configs = tf_configs(addresses, options.workers, options.ps, options.evaluator)
+        configs = tf_configs(options.workers, options.ps, options.evaluator)
         return Launcher(configs, flags, options.restarts).run()
 
     return code_of(command)
 
 
-def tf_configs(addresses: list[str], workers: int, servers: int, evaluator: bool) -> dict[str, str]:
-    """The `TF_CONFIG` of each process: its name, `chief`, `worker-1`, ... -> JSON.
-
-    Args:
-      addresses: one for each of them.
-      workers: how many train beside the chief.
-      servers: how many parameter servers.
-      evaluator: whether there is one.
-    """
-    rest = iter(addresses)
+def tf_configs(workers: int, servers: int, evaluator: bool) -> dict[str, str]:
+    """Name -> `TF_CONFIG` of the `chief`, of each `worker-N` and `ps-N`, and of the `evaluator`."""
     counts = {"chief": 1, "worker": workers, "ps": servers, "evaluator": int(evaluator)}
-    cluster = {job: [next(rest) for _ in range(count)] for job, count in counts.items() if count}
+    free = iter(free_addresses(sum(counts.values())))
+    cluster = {job: [next(free) for _ in range(count)] for job, count in counts.items() if count}
     return {
         job if job in ("chief", "evaluator") else f"{job}-{index}": json.dumps(
             {"cluster": cluster, "task": {"type": job, "index": index}}
         )
-        for job, tasks in cluster.items()
-        for index in range(len(tasks))
+        for job, addresses in cluster.items()
+        for index in range(len(addresses))
     }
 
 
 def free_addresses(count: int) -> list[str]:
     """Addresses of the loopback at which nothing listens."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = ["{}:{}".format(*each.getsockname()) for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
+    with contextlib.ExitStack() as stack:
+        each = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return ["{}:{}".format(*server.getsockname()) for server in each]
 
 
 class Launcher:
     """The processes, from their start to their end."""
 
     def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
-        """Sets what is started.
-
-        Args:
-          configs: name of a process -> its `TF_CONFIG`.
-          flags: of `cnn_mnist.main`.
-          restarts: how often a process that fails is started again.
-        """
+        """Takes `tf_configs`, flags of `cnn_mnist.main`, and how often a process is restarted."""
         self._configs, self._flags = configs, flags
         self._width = max(map(len, configs))
         self._restarts = dict.fromkeys(configs, restarts)
         self._running: dict[str, subprocess.Popen] = {}
         self._codes: dict[str, int] = {}
         self._printers: list[threading.Thread] = []
+        self._printing = threading.Lock()
         self._received: list[int] = []
         self._passed_on = 0  # how many of them
         self._chief_failed = False  # and is not started again
         self._stop_at = self._kill_at = math.inf  # seconds of the monotonic clock
-        self._printing = threading.Lock()
 
     def run(self) -> int:
         """Starts all, waits for all; returns the exit code."""
-        handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        for number in SIGNALS:  # `code_of` brings the former handlers back
+            signal.signal(number, lambda number, _: self._received.append(number))
         try:
             for name in self._configs:
                 if not self._received:
                     self._start(name)
-            self._wait()
+            while self._running:
+                time.sleep(LOOK_EVERY)
+                self._look()
         finally:
             for process in self._running.values():
                 process.kill()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         for printer in self._printers:
             printer.join(timeout=1)
         if self._received:
@@ -141,20 +126,27 @@ class Launcher:
             printer.start()
             self._printers.append(printer)
 
-    def _wait(self) -> None:
-        while self._running:
-            time.sleep(LOOK_EVERY)
-            self._pass_on()
-            now = time.monotonic()
-            if now >= self._kill_at:
-                self._send(signal.SIGKILL)
-            elif now >= self._stop_at:
-                self._stop_at = math.inf
-                self._send(signal.SIGTERM)
-            for name, process in list(self._running.items()):
-                if process.poll() is not None:
-                    del self._running[name]
-                    self._ended(name, process.returncode)
+    def _look(self) -> None:
+        """Passes signals on, ends what has been waited for long enough, and sees who has ended."""
+        # Not in the handler, which may run while a process is started.
+        for number in self._received[self._passed_on :]:
+            self._passed_on += 1
+            self._send(number)
+        now = time.monotonic()
+        if now >= self._kill_at:
+            self._send(signal.SIGKILL)
+        elif now >= self._stop_at:
+            self._stop_at = math.inf
+            self._send(signal.SIGTERM)
+        for name, process in list(self._running.items()):
+            if process.poll() is not None:
+                del self._running[name]
+                self._ended(name, process.returncode)
+
+    def _send(self, number: int) -> None:
+        self._kill_at = min(self._kill_at, time.monotonic() + PATIENCE)
+        for process in self._running.values():
+            process.send_signal(number)
 
     def _ended(self, name: str, code: int) -> None:
         code = 128 - code if code < 0 else code  # as a shell tells a signal
@@ -162,43 +154,26 @@ class Launcher:
         ending = self._received or self._chief_failed
         if code and not ending and code != 2 and self._restarts[name]:
             self._restarts[name] -= 1
-            self._say(name, f"ended with {code}; it is started again")
+            self._say(name, f"ended with {code}; it is started again\n", sys.stderr)
             self._start(name)
         elif code:
-            self._say(name, f"ended with {code}")
+            self._say(name, f"ended with {code}\n", sys.stderr)
             if name == "chief":  # the others would only wait for it
                 self._chief_failed = True
                 self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
 
     def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
-        for line in source:
-            try:
-                with self._printing:
-                    print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
-            except BrokenPipeError:  # the reader has gone: `... | head`
-                self._received.append(signal.SIGTERM)
-                break
-        for _ in source:  # to its end, or else the process waits for a reader
-            pass
+        try:
+            for line in source:
+                self._say(name, line, sink)
+        except BrokenPipeError:  # the reader has gone: `... | head`
+            self._received.append(signal.SIGTERM)
+            for _ in source:  # to its end, or else the process waits for a reader
+                pass
 
-    def _say(self, name: str, text: str) -> None:
+    def _say(self, name: str, line: str, sink: IO[str]) -> None:
         with self._printing:
-            print(f"{name:{self._width}} | {text}", file=sys.stderr, flush=True)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self._received.append(number)
-
-    def _pass_on(self) -> None:
-        """Sends to all what has come; not in the handler, which may run while one is started."""
-        new = self._received[self._passed_on :]
-        self._passed_on += len(new)
-        for number in new:
-            self._send(number)
-
-    def _send(self, number: int) -> None:
-        self._kill_at = min(self._kill_at, time.monotonic() + PATIENCE)
-        for process in self._running.values():
-            process.send_signal(number)
+            print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
 
 
 def _end_with_parent() -> None:
@@ -225,17 +200,16 @@ def _parser() -> Parser:
         "are those of `python -m cnn_mnist.main`.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--workers", type=_count(0), default=2, help="How many train beside the chief."
-    )
-    parser.add_argument("--ps", type=_count(1), default=1, help="How many parameter servers.")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--workers", type=_count(0), default=2, help="How many train beside the chief.")
+    add("--ps", type=_count(1), default=1, help="How many parameter servers.")
+    add(
         "--evaluator",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="Whether a process of its own scores the checkpoints.",
     )
-    parser.add_argument(
+    add(
         "--restarts", type=_count(0), default=0, help="How often a process that fails is restarted."
     )
     return parser

@@ -9,6 +9,7 @@ is told to let in only connections to that address.
 import contextlib
 import ctypes
 import ipaddress
+import itertools
 import os
 import socket
 import struct
@@ -16,49 +17,48 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from cnn_mnist.cluster.tf_config import Cluster, host_and_port
+from cnn_mnist.cluster.tf_config import VARIABLE, Cluster, host_and_port
 from cnn_mnist.utils.errors import UsageError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-LOOPBACK: tuple[Network, ...] = (
-    ipaddress.IPv4Network("127.0.0.0/8"),
-    ipaddress.IPv6Network("::1/128"),
-)
+LOOPBACK = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128")))
 # Addresses to which the internet has no route. A list of our own, as what Python calls private
 # differs from release to release, and takes in 0.0.0.0, Teredo's 2001::/32 and 6to4's 2002::/16.
-PRIVATE = (
-    *LOOPBACK,
-    *map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),  # RFC 1918
-    ipaddress.ip_network("100.64.0.0/10"),  # RFC 6598: of carriers; VPNs use it, too
-    *map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10")),  # link-local
-    ipaddress.ip_network("fc00::/7"),  # RFC 4193: unique local
+_PRIVATE = (
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+    "100.64.0.0/10",  # RFC 6598: of carriers; VPNs use it, too
+    *("169.254.0.0/16", "fe80::/10"),  # link-local
+    "fc00::/7",  # RFC 4193: unique local
     # Of documentation: RFC 5737, 3849 and 9637.
-    *map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")),
-    *map(ipaddress.ip_network, ("2001:db8::/32", "3fff::/20")),
+    *("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
+)
+PRIVATE = (*LOOPBACK, *map(ipaddress.ip_network, _PRIVATE))
+
+# A warning, of one line, for where `restrict` returns False.
+UNRESTRICTED = (
+    "port %d is open on every interface of this machine, and TensorFlow's server asks for "
+    "no password: see that a firewall lets in the cluster's machines alone"
 )
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h; Python has no name for it
 
 # linux/filter.h and linux/bpf_common.h: a program of classic BPF, which the kernel runs for every
 # packet of a socket. It has one register; k is the constant of an instruction.
-LOAD_BYTE = 0x00 | 0x10 | 0x20  # BPF_LD | BPF_B | BPF_ABS: the byte at offset k
-LOAD_WORD = 0x00 | 0x00 | 0x20  # BPF_LD | BPF_W | BPF_ABS: four bytes, the highest first
+LOAD = 0x00 | 0x10 | 0x20  # BPF_LD | BPF_B | BPF_ABS: the byte at offset k
 AND = 0x04 | 0x50 | 0x00  # BPF_ALU | BPF_AND | BPF_K
 JUMP_IF_EQUAL = 0x05 | 0x10 | 0x00  # BPF_JMP | BPF_JEQ | BPF_K
 RETURN = 0x06 | 0x00  # BPF_RET | BPF_K: k bytes of the packet are let in
-NETWORK_HEADER = -0x100000  # SKF_NET_OFF: offsets from here on count from the IP header
-ALL, NONE = 0xFFFFFFFF, 0
+INSTRUCTION = struct.Struct("HBBI")  # struct sock_filter: code, jump if so, jump otherwise, k
+HEADER = 2**32 - 0x100000  # SKF_NET_OFF, as an unsigned k: offsets from the IP header
+ALL, NONE = 2**32 - 1, 0
 # Where the destination address stands in the header: RFC 791 and RFC 8200.
 DESTINATION = {4: 16, 6: 24}
 
 
 def addresses(host: str) -> list[Address]:
-    """What a host resolves to.
-
-    Args:
-      host: a name or a number; of IPv6 without brackets.
+    """What a host resolves to; `host` is a name or a number, of IPv6 without brackets.
 
     Raises:
       OSError: it cannot be resolved.
@@ -67,58 +67,49 @@ def addresses(host: str) -> list[Address]:
         known = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # an empty part of a name, or a long one
         raise OSError(f"{error!s:.100}") from None
-    found: list[Address] = []
-    for *_, where in known:
-        address: Address = ipaddress.ip_address(where[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        if address not in found:
-            found.append(address)
-    return found
+    found = [ipaddress.ip_address(where[0]) for *_, where in known]
+    # ::ffff:10.0.0.7 is 10.0.0.7
+    return list(dict.fromkeys(getattr(each, "ipv4_mapped", None) or each for each in found))
 
 
 def check(cluster: Cluster, allow_public: bool) -> None:
     """Checks that this process may listen on its address, before it does.
 
-    Args:
-      cluster: whose evaluator may have any address, as it does not listen.
-      allow_public: whether the address may be one that the internet has a route to, or 0.0.0.0.
+    `allow_public`: also on one that the internet has a route to, or on 0.0.0.0.
 
     Raises:
       UsageError: the message starts with the address's place in TF_CONFIG.
     """
-    if not cluster.address:
+    if not cluster.address:  # an evaluator does not listen
         return
-    host, _ = host_and_port(cluster.address)
-    start = f"{cluster.path}: expected "
+    start = f"{VARIABLE}: cluster.{cluster.role}[{cluster.index}]: expected"
+    found = f"found {cluster.address}"
     try:
-        own = addresses(host)
+        own = addresses(host_and_port(cluster.address)[0])
     except OSError as error:
         raise UsageError(
-            f"{start}a host that can be resolved, found {cluster.address} "
-            f"({error.strerror or error}); mend the host"
+            f"{start} a host that can be resolved, {found} ({error.strerror or error}); "
+            "mend the host"
         ) from None
-    found = f"found {cluster.address}"
     for address in own:
-        if not allow_public and not _is_one_of(address, PRIVATE):
+        if not allow_public and not any(address in network for network in PRIVATE):
             means = "every interface" if address.is_unspecified else str(address)
             raise UsageError(
-                f"{start}a loopback or private address, {found}, which means {means}: whoever "
+                f"{start} a loopback or private address, {found}, which means {means}: whoever "
                 "reaches TensorFlow's server can run programs here, as it asks for no password; "
                 "use a private address, or --allow_public_cluster where a firewall is in the way"
             )
+    means = ", ".join(map(str, own[:4])) + ", ..." * (len(own) > 4)
     if not any(map(_is_of_this_machine, own)):
         raise UsageError(
-            f"{start}an address of this machine, {found}, which means {_listed(own)}; "
+            f"{start} an address of this machine, {found}, which means {means}; "
             "mend the host, or task.index if this is another process of the cluster"
         )
-    if all(_is_one_of(address, LOOPBACK) for address in own):
-        other = _elsewhere(cluster)
-        if other:
-            raise UsageError(
-                f"{start}an address that {other} can reach, {found}, which means "
-                f"{_listed(own)} here; use the machine's address in its network"
-            )
+    if all(address.is_loopback for address in own) and (other := _elsewhere(cluster)):
+        raise UsageError(
+            f"{start} an address that {other} can reach, {found}, which means "
+            f"{means} here; use the machine's address in its network"
+        )
 
 
 def restrict(port: int, host: str) -> bool:
@@ -128,10 +119,6 @@ def restrict(port: int, host: str) -> bool:
     host lets in those to its own addresses, and not to the loopback ones; whoever names it on the
     same machine gets to them as well. What is dropped is not answered: the caller's connect times
     out. Connections that were accepted before go on only if they, too, are to the host.
-
-    Args:
-      port: which this process listens on.
-      host: of this process, from TF_CONFIG.
 
     Returns:
       Whether it is so now. False where the port is open to every interface as before: the system is
@@ -145,29 +132,20 @@ def restrict(port: int, host: str) -> bool:
         if any(address.is_unspecified for address in own):
             return False
         networks = [ipaddress.ip_network(address.packed) for address in own]
-        if any(_is_one_of(address, LOOPBACK) for address in own):
+        if any(address.is_loopback for address in own):
             networks.extend(LOOPBACK)
-        program = _program(networks)
+        program = b"".join(map(_let_in, networks)) + INSTRUCTION.pack(RETURN, 0, 0, NONE)
+        instructions = ctypes.create_string_buffer(program, len(program))
+        count = len(program) // INSTRUCTION.size
+        sock_fprog = struct.pack("HP", count, ctypes.addressof(instructions))  # linux/filter.h
         restricted = False
         for server in _sockets(port):
             with server:
-                _attach(server, program)
+                server.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog)
             restricted = True
     except OSError:
         return False
     return restricted
-
-
-def unrestricted(port: int) -> str:
-    """A warning, of one line, for where `restrict` returns False."""
-    return (
-        f"port {port} is open on every interface of this machine, and TensorFlow's server asks for "
-        "no password: see that a firewall lets in the cluster's machines alone"
-    )
-
-
-def _is_one_of(address: Address, networks: tuple[Network, ...]) -> bool:
-    return any(address in network for network in networks)
 
 
 def _is_of_this_machine(address: Address) -> bool:
@@ -182,84 +160,41 @@ def _is_of_this_machine(address: Address) -> bool:
 
 
 def _elsewhere(cluster: Cluster) -> str:
-    """An address of the cluster that is another machine's; "" where all are this machine's.
-
-    Those that cannot be resolved yet may be anywhere, and are passed over.
-    """
+    """An address of the cluster that is another machine's; "" where all are this machine's."""
     for address in (*cluster.trainers, *cluster.ps):
-        with contextlib.suppress(OSError):
-            theirs = addresses(host_and_port(address)[0])
-            if not any(map(_is_of_this_machine, theirs)):
+        with contextlib.suppress(OSError):  # one that cannot be resolved yet may be anywhere
+            if not any(map(_is_of_this_machine, addresses(host_and_port(address)[0]))):
                 return address
     return ""
 
 
-def _listed(own: list[Address]) -> str:
-    return ", ".join(map(str, own[:4])) + (", ..." if len(own) > 4 else "")
-
-
 def _sockets(port: int) -> Iterator[socket.socket]:
-    """Duplicates of this process's sockets on a port, to be closed by the caller.
-
-    They are those that listen, and those that were accepted already.
-    """
-    inodes = set()
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        lines = table.read_text().splitlines()[1:] if table.exists() else []
-        for fields in map(str.split, lines):  # proc(5): 1 local address:port, 9 inode
-            if int(fields[1].rpartition(":")[2], 16) == port:
-                inodes.add(f"socket:[{fields[9]}]")
+    """Duplicates of this process's sockets on a port, listening or accepted; the caller closes."""
+    tables = [path for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+    # proc(5): 1 local address:port, 9 inode
+    inodes = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{port:04X}")}
     for link in list(Path("/proc/self/fd").iterdir()):
         with contextlib.suppress(FileNotFoundError):  # closed since
             if str(link.readlink()) in inodes:
                 yield socket.socket(fileno=os.dup(int(link.name)))
 
 
-def _attach(server: socket.socket, program: bytes) -> None:
-    """Lets a program decide on every packet of a socket, and of those that it accepts."""
-    instructions = ctypes.create_string_buffer(program, len(program))
-    count = len(program) // struct.calcsize("HBBI")
-    # struct sock_fprog of linux/filter.h
-    server.setsockopt(
-        socket.SOL_SOCKET,
-        SO_ATTACH_FILTER,
-        struct.pack("HP", count, ctypes.addressof(instructions)),
-    )
-
-
-def _program(networks: list[Network]) -> bytes:
-    """The program that lets in what is sent to one of the networks, and nothing else."""
-    return b"".join(map(_let_in, networks)) + _instruction(RETURN, NONE)
-
-
 def _let_in(network: Network) -> bytes:
     """Lets in what is sent to a network; for anything else the program goes on behind this part."""
-    header = [
-        _instruction(LOAD_BYTE, NETWORK_HEADER),
-        _instruction(AND, 0xF0),  # the version of IP stands in the upper half
+    version, masks = network.version, network.netmask.packed
+    offsets = itertools.count(HEADER + DESTINATION[version])
+    tests = [
+        (HEADER, 0xF0, version << 4),  # the version stands in the upper half of the first byte
+        *zip(offsets, masks, network.network_address.packed, strict=False),
     ]
-    tests = [(header, network.version << 4)]
-    words = zip(_words(network.network_address), _words(network.netmask), strict=True)
-    for index, (word, mask) in enumerate(words):
-        offset = NETWORK_HEADER + DESTINATION[network.version] + 4 * index
-        tests.append(([_instruction(LOAD_WORD, offset), _instruction(AND, mask)], word))
-    part = [_instruction(RETURN, ALL)]
-    for loading, value in reversed(tests):
-        part = [*loading, _instruction(JUMP_IF_EQUAL, value, otherwise=len(part)), *part]
-    return b"".join(part)
-
-
-def _words(address: Address) -> tuple[int, ...]:
-    """The 32-bit words of an address, the highest first."""
-    return struct.unpack(f">{len(address.packed) // 4}I", address.packed)
-
-
-def _instruction(code: int, k: int, otherwise: int = 0) -> bytes:
-    """An instruction, a `struct sock_filter` of linux/filter.h.
-
-    Args:
-      code: what it does.
-      k: its constant.
-      otherwise: how many instructions a jump skips where its condition does not hold.
-    """
-    return struct.pack("HBBI", code, 0, otherwise, k & 0xFFFFFFFF)
+    part = INSTRUCTION.pack(RETURN, 0, 0, ALL)
+    for offset, mask, byte in reversed(tests):
+        behind = len(part) // INSTRUCTION.size
+        part = (
+            INSTRUCTION.pack(LOAD, 0, 0, offset)
+            + INSTRUCTION.pack(AND, 0, 0, mask)
+            + INSTRUCTION.pack(JUMP_IF_EQUAL, 0, behind, byte)
+            + part
+        )
+    return part

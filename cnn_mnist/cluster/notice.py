@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
+from cnn_mnist.utils.lazy import tf
 
 TRAINED, DONE = "trained", "done"
 WELL = "done"  # on `DONE`; anything else tells of a failure
@@ -15,41 +15,33 @@ WELL = "done"  # on `DONE`; anything else tells of a failure
 
 def board(name: str, server: int) -> Any:
     """A text on a parameter server, as a variable of the default graph, in no checkpoint."""
+    options = {"initializer": tf.constant_initializer(""), "trainable": False, "collections": []}
     with tf.device(f"/job:ps/task:{server}"):
-        return tf.compat.v1.get_variable(
-            f"{name}_{server}",
-            [],
-            tf.string,
-            initializer=tf.constant_initializer(""),
-            trainable=False,
-            collections=[],
-        )
+        return tf.compat.v1.get_variable(f"{name}_{server}", [], tf.string, **options)
 
 
 class Reader:
-    """Reads one text, from a process with a server of its own.
+    """Reads the text `name` on a parameter server.
 
     Args:
-      target: of the own server, `grpc://host:port`.
-      job: the own name in the cluster, `/job:worker/task:0`.
-      name: of the text.
-      server: on which parameter server.
+      target: of the reader's own server, `grpc://host:port`.
+      job: its own name in the cluster, `/job:worker/task:0`.
     """
 
     def __init__(self, target: str, job: str, name: str, server: int) -> None:
+        device = f"/job:ps/task:{server}"
         with tf.Graph().as_default():
             text = board(name, server)
-            with tf.device(f"/job:ps/task:{server}"):
+            with tf.device(device):
                 self._is_there, self._text = text.is_initialized(), text.read_value()
             # Without filters, the session would wait for every process of the cluster.
-            config = tf.compat.v1.ConfigProto(device_filters=[f"/job:ps/task:{server}", job])
+            config = tf.compat.v1.ConfigProto(device_filters=[device, job])
             self._session = tf.compat.v1.Session(target, config=config)
 
     def read(self) -> str | None:
         """What is written there; None if nothing is."""
-        if not self._session.run(self._is_there):
-            return None
-        return self._session.run(self._text).decode()
+        is_there = self._session.run(self._is_there)
+        return self._session.run(self._text).decode() if is_there else None
 
 
 def write(target: str, job: str, name: str, servers: Sequence[int], text: str) -> None:

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 
 from cnn_mnist.cluster import notice, peers
-from cnn_mnist.cluster.peers import ClusterError, Waiting
-from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.utils.errors import RunError
 
 LAST_STEPS = 60.0  # seconds, at most, in which workers end the steps that they are in
@@ -15,61 +14,32 @@ class JobError(RunError):
     """The chief ended with an error."""
 
 
-class Servers:
-    """The other parameter servers, without each of which the job is lost."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._addresses = peers.addresses(cluster, "ps")
-        self._misses: dict[str, int] = {}  # of those that have been there
-
-    def look(self) -> None:
-        """To be called again and again.
-
-        Raises:
-          ClusterError: one that was there is gone. Otherwise the chief would be waited for, which
-            has ended for the same reason.
-        """
-        for name, address in self._addresses.items():
-            if peers.reachable(address):
-                self._misses[name] = 0
-            elif name in self._misses:
-                self._misses[name] += 1
-                if self._misses[name] >= peers.GONE_AFTER:
-                    raise ClusterError(peers.gone(name, address))
-
-
-def serve(cluster: Cluster, target: str, timeout: float, show: Callable[[str], None]) -> int:
-    """Waits, while TensorFlow's server of this process serves, for the end of the training.
-
-    Args:
-      cluster: this process is one of its parameter servers.
-      target: of its server.
-      timeout: seconds to wait for a chief that is not there.
-      show: prints a line.
-
-    Returns:
-      The exit code.
+def serve(settings: Settings, target: str, show: Callable[[str], None]) -> int:
+    """Waits, while the server at `target` serves, for the chief's end; returns the exit code.
 
     Raises:
-      ClusterError: the chief is gone, or did not come; or another parameter server is gone.
+      ClusterError: the chief is gone, or did not come; or another parameter server that was there
+        is gone. Then the job is lost, and a chief that has ended is not waited for.
       JobError: the chief has ended with an error.
     """
+    cluster = settings.cluster
     reader = notice.Reader(target, cluster.device, notice.DONE, cluster.index)
-    with peers.Watch(
-        cluster, fatal=[], awaited=[], told=[], timeout=timeout, show=show, keep_on=True
-    ) as watch:
-        waiting, chief = Waiting(timeout, show), f"the chief at {cluster.chief}"
-        servers = Servers(cluster)
+    waiting = peers.Waiting(f"the chief at {cluster.chief}", settings.cluster_timeout, show)
+    misses: dict[str, int] = {}  # looks in a row, of each parameter server that has been there
+    with peers.Watch(settings, show) as watch:
         while (said := reader.read()) is None:
-            if peers.reachable(cluster.chief):
-                waiting.over(chief)
-            else:
-                waiting.still(chief)
-            servers.look()
+            waiting.note(peers.reachable(cluster.chief))
+            for name, address in peers.addresses(cluster, "ps").items():
+                if peers.reachable(address):
+                    misses[name] = 0
+                elif name in misses:
+                    misses[name] += 1
+                if misses.get(name, 0) >= peers.GONE_AFTER:
+                    raise peers.ClusterError(peers.gone(name, address))
             time.sleep(peers.LOOK_EVERY)
         end = time.monotonic() + LAST_STEPS
-        others = peers.addresses(cluster, "chief", "worker")
-        while time.monotonic() < end and any(map(peers.reachable, others.values())):
+        trainers = peers.addresses(cluster, "chief", "worker").values()
+        while time.monotonic() < end and any(map(peers.reachable, trainers)):
             time.sleep(peers.LOOK_EVERY)
     if said != notice.WELL:
         raise JobError(f"the chief ended: {said}")

@@ -4,15 +4,16 @@ A process is there if something listens at its address; that costs one connectio
 tells even where the process is busy with a long step.
 """
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from types import FrameType
+from collections.abc import Callable
 
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster, host_and_port
 from cnn_mnist.utils.errors import RunError
 from cnn_mnist.utils.process import SIGNALS, leave
@@ -48,115 +49,98 @@ def addresses(cluster: Cluster, *roles: str) -> dict[str, str]:
 
 
 class Waiting:
-    """A wait that tells what for, and gives up after a time.
+    """A wait that tells for whom, and gives up after a time."""
 
-    Args:
-      timeout: seconds, `--cluster_timeout`.
-      show: prints a line.
-    """
-
-    def __init__(self, timeout: float, show: Callable[[str], None]) -> None:
-        self._timeout, self._show = timeout, show
+    def __init__(self, who: str, timeout: float, show: Callable[[str], None]) -> None:
+        """Takes who is to come, `--cluster_timeout` in seconds, and what prints a line."""
+        self._who, self._timeout, self._show = who, timeout, show
         self._since: float | None = None
         self._told = 0.0
 
-    def still(self, what: str) -> None:
-        """Notes that what is waited for is not there.
+    def note(self, is_there: bool, more: str = "") -> bool:
+        """Notes whether somebody is there, and returns it; `more` says what else is waited for.
 
         Raises:
-          ClusterError: it has not been there for too long.
+          ClusterError: nobody has been there for too long.
         """
         now = time.monotonic()
+        if is_there:
+            if self._since is not None and self._told >= self._since:
+                self._show(f"{self._who} is there")
+            self._since = None
+            return True
         if self._since is None:
             self._since, self._told = now, now + TELL_AFTER - TELL_EVERY
         if now - self._since >= self._timeout:
             raise ClusterError(
-                f"waited {self._timeout:g} s (--cluster_timeout) for {what}: look whether it "
-                "runs, and whether its address is right; then start this process again"
+                f"waited {self._timeout:g} s (--cluster_timeout) for {self._who}{more}: look "
+                "whether it runs, and whether its address is right; then start this process again"
             )
         if now - self._told >= TELL_EVERY:
-            self._show(f"waiting for {what}, for {now - self._since:.0f} s so far")
+            self._show(f"waiting for {self._who}{more}, for {now - self._since:.0f} s so far")
             self._told = now
-
-    def over(self, what: str) -> None:
-        """Notes that it is there."""
-        if self._since is not None and self._told >= self._since:
-            self._show(f"{what} is there")
-        self._since = None
+        return False
 
 
 def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]) -> None:
-    """Waits until all of them listen.
-
-    Args:
-      others: name -> address.
-      timeout: seconds, `--cluster_timeout`.
-      show: prints a line.
+    """Waits until all of `others`, name -> address, listen; the rest as of a `Waiting`.
 
     Raises:
       ClusterError: one does not, for too long.
     """
     for name, address in others.items():
-        waiting = Waiting(timeout, show)
-        while not reachable(address):
-            waiting.still(f"{name} at {address}")
+        waiting = Waiting(f"{name} at {address}", timeout, show)
+        while not waiting.note(reachable(address)):
             time.sleep(LOOK_EVERY)
-        waiting.over(f"{name} at {address}")
 
 
 class Watch:
-    """Looks after the others, in a thread, while this process trains; a context manager.
+    """Looks after the others, in a thread, while this process works; a context manager.
 
     TensorFlow's runtime waits without end for a process that is gone, in the midst of a call that
     neither an exception nor a signal's handler can end. So this thread ends the process, which
     loses nothing: a checkpoint is whole whenever its writer ends.
 
+    For a trainer, the job is lost without a parameter server. The chief may come back within
+    `--cluster_timeout`, and so may a worker with the strategy "sync"; without it, the chief only
+    tells of a worker that goes or comes. A parameter server watches nobody here.
+
+    After a signal the others go on as long as the chief does, for `GRACE` seconds. The chief ends
+    by itself; this thread ends it only if it has not within `GRACE` seconds. A second signal ends
+    each of them at once.
+
     Attributes:
       received: the signal that came, or None.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        *,
-        fatal: Iterable[str],
-        awaited: Iterable[str],
-        told: Iterable[str],
-        timeout: float,
-        show: Callable[[str], None],
-        keep_on: bool,
-    ) -> None:
-        """Sets what the absence of a process means.
-
-        Args:
-          fatal: names of roles without which the job is lost.
-          awaited: of roles that may come back within `timeout` seconds.
-          told: of roles that may come back or not.
-          timeout: seconds, `--cluster_timeout`.
-          show: prints a line.
-          keep_on: after a signal, whether to go on as long as the chief does, for `GRACE` seconds;
-            otherwise the caller ends on the signal, and this thread only if it cannot.
-        """
-        self._cluster = cluster
-        self._fatal = addresses(cluster, *fatal)
-        self._awaited = addresses(cluster, *awaited)
-        self._told = addresses(cluster, *told)
-        self._timeout, self._show, self._keep_on = timeout, show, keep_on
+    def __init__(self, settings: Settings, show: Callable[[str], None]) -> None:
+        """Sets whom to watch; `show` prints a line."""
+        self._cluster, self._show = settings.cluster, show
+        self._is_chief = self._cluster.role == "chief"
+        fatal, awaited, told = ["ps"], ["chief"], ["worker"] if self._is_chief else []
+        if settings.strategy == "sync":
+            awaited, told = ["chief", "worker"], []
+        if self._cluster.role == "ps":
+            fatal, awaited = [], []
+        self._fatal = addresses(self._cluster, *fatal)
+        self._awaited = {
+            name: (address, Waiting(f"{name} at {address}", settings.cluster_timeout, show))
+            for name, address in addresses(self._cluster, *awaited).items()
+        }
+        self._told = addresses(self._cluster, *told)
+        self._misses: dict[str, int] = {}  # looks in a row in which a process was not there
         self._over = threading.Event()
-        self._misses: dict[str, int] = {}
-        self._waiting: dict[str, Waiting] = {}
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "Watch":
         # A signal's number comes out of the pipe at once, though the main thread, which Python has
         # call the handlers, be in a call.
-        self._wakeups, end = os.pipe()
-        os.set_blocking(self._wakeups, False)
-        os.set_blocking(end, False)
-        self._old_end, self._end = signal.set_wakeup_fd(end, warn_on_full_buffer=False), end
-        self._handlers = {}
-        if self._keep_on:
-            self._handlers = {number: signal.signal(number, _ignore) for number in SIGNALS}
+        self._wakeups, self._end = os.pipe()
+        for end in (self._wakeups, self._end):
+            os.set_blocking(end, False)
+        self._old_end = signal.set_wakeup_fd(self._end, warn_on_full_buffer=False)
+        own = () if self._is_chief else SIGNALS  # on which this thread alone acts
+        self._handlers = {number: signal.signal(number, lambda *_: None) for number in own}
         self._thread = threading.Thread(target=self._look_until_over, daemon=True)
         self._thread.start()
         return self
@@ -173,21 +157,17 @@ class Watch:
     def _look_until_over(self) -> None:
         while not self._over.wait(LOOK_EVERY):
             try:
+                self._look_for_signals()
                 self._look()
             except ClusterError as error:
                 self._end_with(1, f"error: {error}")
 
     def _look(self) -> None:
-        self._look_for_signals()
         for name, address in self._fatal.items():
             if self._is_gone(name, address):
                 raise ClusterError(gone(name, address))
-        for name, address in self._awaited.items():
-            waiting = self._waiting.setdefault(name, Waiting(self._timeout, self._show))
-            if self._is_gone(name, address):
-                waiting.still(f"{name} at {address}")
-            else:
-                waiting.over(f"{name} at {address}")
+        for name, (address, waiting) in self._awaited.items():
+            waiting.note(not self._is_gone(name, address))
         for name, address in self._told.items():
             was_gone = self._misses.get(name, 0) >= GONE_AFTER
             is_gone = self._is_gone(name, address)
@@ -196,30 +176,26 @@ class Watch:
                 self._show(f"{name} at {address} {what}")
 
     def _is_gone(self, name: str, address: str) -> bool:
-        misses = 0 if reachable(address) else self._misses.get(name, 0) + 1
-        self._misses[name] = misses
-        return misses >= GONE_AFTER
+        self._misses[name] = 0 if reachable(address) else self._misses.get(name, 0) + 1
+        return self._misses[name] >= GONE_AFTER
 
     def _look_for_signals(self) -> None:
-        try:
-            numbers = [n for n in os.read(self._wakeups, 64) if n in SIGNALS]
-        except BlockingIOError:
-            numbers = []
-        for number in numbers:
-            if self.received is not None:
-                self._end_with(128 + number, "")
-            self.received, self._received_at = signal.Signals(number), time.monotonic()
+        with contextlib.suppress(BlockingIOError):  # none has come
+            numbers = [number for number in os.read(self._wakeups, 64) if number in SIGNALS]
+            for number in numbers:
+                if self.received is not None:
+                    self._end_with(128 + number)
+                self.received, self._received_at = signal.Signals(number), time.monotonic()
         if self.received is None:
             return
+        code, name = 128 + self.received, self.received.name
         late = time.monotonic() - self._received_at >= GRACE
-        chief_gone = self._keep_on and not reachable(self._cluster.chief)
-        if chief_gone or late:
-            why = (
-                "" if self._keep_on else ": the step could not be ended, the others are waited for"
-            )
-            self._end_with(128 + self.received, f"{self.received.name}{why}")
+        if late and self._is_chief:
+            self._end_with(code, f"{name}: the step could not be ended, the others are waited for")
+        elif late or not (self._is_chief or reachable(self._cluster.chief)):
+            self._end_with(code, name)
 
-    def _end_with(self, code: int, message: str) -> None:
+    def _end_with(self, code: int, message: str = "") -> None:
         if self._over.is_set():
             return
         if message:
@@ -233,7 +209,3 @@ def gone(name: str, address: str) -> str:
         f"{name} at {address} is gone, and with it the weights that it held; the newest checkpoint "
         "is whole: start the same commands again, and they resume there"
     )
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Leaves a signal to the `Watch`."""

@@ -1,15 +1,12 @@
 """What the processes of a `TF_CONFIG` cluster do: chief, worker, parameter server, evaluator."""
 
 import logging
-import signal
 import time
 from typing import Any
 
-from rich.console import Console
-
 from cnn_mnist.checkpoints import record
 from cnn_mnist.checkpoints.record import Record
-from cnn_mnist.cluster import listening, peers
+from cnn_mnist.cluster import listening, notice, peers
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster, host_and_port
 from cnn_mnist.data.dataset import Dataset
@@ -17,117 +14,91 @@ from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import begun, result, tell_end, tell_start
 from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import reason
+from cnn_mnist.utils.lazy import tf
 
 log = logging.getLogger(__name__)
 
+_SERVERS: list[Any] = []  # they serve as long as they are not collected: until the process ends
 
-def serve(cluster: Cluster, settings: Settings) -> int:
+
+def serve(settings: Settings) -> int:
     """Holds weights, as a parameter server, until the chief is done; returns the exit code."""
     with console.shown(progress=True) as screen, console.quiet_cluster():
         from cnn_mnist.cluster import parameter_server
 
-        target = _listen(cluster)
-        return parameter_server.serve(cluster, target, settings.cluster_timeout, screen.print)
+        return parameter_server.serve(settings, _listen(settings.cluster), screen.print)
 
 
-def play(cluster: Cluster, recipe: Recipe, data: Dataset, settings: Settings) -> int:
-    """Takes the role of chief, worker or evaluator until the training is over.
-
-    Returns:
-      The exit code.
+def play(settings: Settings, recipe: Recipe, data: Dataset) -> int:
+    """Is chief, worker or evaluator until the training is over; returns the exit code.
 
     Raises:
       InputError, RunError: as `training.train`; and another process is gone, or trains something
         else.
     """
-    what = record.of(recipe, data)
+    cluster, what = settings.cluster, record.of(recipe, data)
     if cluster.role == "chief":
-        return _lead(cluster, what, data, settings)
+        return _lead(settings, what, data)
     with console.shown(progress=True) as screen:
-        if cluster.role == "worker":
-            return _follow(cluster, what, data, screen, settings)
-        from cnn_mnist.cluster import evaluator
+        if cluster.role == "evaluator":
+            from cnn_mnist.cluster import evaluator
 
-        split, folder = data.validation, settings.model_dir
-        evaluator.watch(cluster, what, split, folder, settings.cluster_timeout, screen.print)
-    return 0
+            evaluator.watch(settings, what, data.validation, screen.print)
+            return 0
+        from cnn_mnist.cluster import distributed
 
-
-def _follow(
-    cluster: Cluster, what: Record, data: Dataset, screen: Console, settings: Settings
-) -> int:
-    """Trains as a worker until nothing is left to train; returns the exit code."""
-    from cnn_mnist.cluster import distributed
-
-    with console.quiet_cluster():
-        target = _listen(cluster)
-        peers.wait_for(peers.addresses(cluster, "ps"), settings.cluster_timeout, screen.print)
-        received = distributed.follow(cluster, target, what, data.train, screen, settings)
+        with console.quiet_cluster():
+            target = _listen(cluster)
+            peers.wait_for(peers.addresses(cluster, "ps"), settings.cluster_timeout, screen.print)
+            received = distributed.follow(settings, target, what, data.train, screen)
     return 128 + received if received else 0
 
 
-def _lead(cluster: Cluster, what: Record, data: Dataset, settings: Settings) -> int:
+def _lead(settings: Settings, what: Record, data: Dataset) -> int:
     """Trains as the chief, and tells the parameter servers when that is over; as `train`."""
-    recipe, model_dir = what.recipe, settings.model_dir
-    with begun(what, model_dir, progress=True) as (first_step, screen):
-        if tell_start(first_step, recipe, len(data.train), progress=True):
-            _dismiss(cluster, screen, settings)
-            return 0
+    cluster, recipe, received = settings.cluster, what.recipe, None
+    servers = peers.addresses(cluster, "ps")
+    with begun(what, settings.model_dir, progress=True) as (first_step, screen):
+        is_done = tell_start(first_step, recipe, len(data.train), progress=True)
+        if is_done and not any(map(peers.reachable, servers.values())):
+            return 0  # there is nobody to tell
         start = time.monotonic()
         with console.quiet_cluster():
-            received = _train(cluster, what, data, screen, settings)
-        run = result(model_dir, time.monotonic() - start)
-        tell_end(run, first_step, received, progress=True)
+            from cnn_mnist.cluster import distributed
+
+            target = _listen(cluster)
+            peers.wait_for(servers, settings.cluster_timeout, screen.print)
+            try:
+                if not is_done:
+                    received = distributed.lead(settings, what, data.train, screen)
+            except Exception as error:
+                _tell(cluster, target, reason(error))
+                raise
+            if received is None:
+                _tell(cluster, target, notice.WELL)
+        if not is_done:
+            run = result(settings.model_dir, time.monotonic() - start)
+            tell_end(run, first_step, received, progress=True)
     return 128 + received if received else 0
-
-
-def _train(
-    cluster: Cluster, what: Record, data: Dataset, screen: Console, settings: Settings
-) -> signal.Signals | None:
-    from cnn_mnist.cluster import distributed, notice
-
-    target = _listen(cluster)
-    peers.wait_for(peers.addresses(cluster, "ps"), settings.cluster_timeout, screen.print)
-    try:
-        received = distributed.lead(cluster, target, what, data.train, screen, settings)
-    except Exception as error:
-        _tell(cluster, target, reason(error) or type(error).__name__)
-        raise
-    if received is None:
-        _tell(cluster, target, notice.WELL)
-    return received
-
-
-def _dismiss(cluster: Cluster, screen: Console, settings: Settings) -> None:
-    """Tells the others, as the chief, that nothing is left to train, if they are there."""
-    from cnn_mnist.cluster import notice
-
-    servers = peers.addresses(cluster, "ps")
-    if any(map(peers.reachable, servers.values())):
-        target = _listen(cluster)
-        peers.wait_for(servers, settings.cluster_timeout, screen.print)
-        _tell(cluster, target, notice.WELL)
 
 
 def _listen(cluster: Cluster) -> str:
     """Starts TensorFlow's server, for connections to its own address alone; returns its target."""
-    from cnn_mnist.cluster import distributed
+    from cnn_mnist.utils import sessions
 
-    server = distributed.start_server(cluster)
+    config = sessions.config()
+    if cluster.role == "ps":  # parts of several workers' graphs at a time
+        config.inter_op_parallelism_threads = 0
+    spec = tf.train.ClusterSpec(cluster.spec)
+    server = tf.distribute.Server(spec, cluster.role, cluster.index, config=config)
     _SERVERS.append(server)
     host, port = host_and_port(cluster.address)
     if not listening.restrict(port, host):
-        log.warning(listening.unrestricted(port))
+        log.warning(listening.UNRESTRICTED, port)
     return server.target
 
 
 def _tell(cluster: Cluster, target: str, text: str) -> None:
     """Tells the parameter servers that the training is over, but for those that are gone."""
-    from cnn_mnist.cluster import notice
-
-    addresses = peers.addresses(cluster, "ps").values()
-    there = [index for index, address in enumerate(addresses) if peers.reachable(address)]
+    there = [index for index, address in enumerate(cluster.ps) if peers.reachable(address)]
     notice.write(target, cluster.device, notice.DONE, there, text)
-
-
-_SERVERS: list[Any] = []  # they serve as long as they are not collected

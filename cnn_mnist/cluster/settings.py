@@ -2,12 +2,15 @@
 
 import dataclasses
 
+from cnn_mnist.cluster.tf_config import Cluster
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Flags of a training by several processes.
+    """The cluster, and the flags of a training by several processes.
 
     Attributes:
+      cluster: who trains, and which of them this process is.
       strategy: "parameter_server" or "sync".
       model_dir: where the chief saves.
       save_checkpoints_steps: steps between two checkpoints.
@@ -16,6 +19,7 @@ class Settings:
       index_log_dir: folder for the lines that tell which images were trained on, or None.
     """
 
+    cluster: Cluster
     strategy: str
     model_dir: str
     save_checkpoints_steps: int

@@ -11,20 +11,14 @@ import tensorflow as tf
 
 STEP_BITS = 40  # of a stamp; 1e12 steps
 FIRST_SERVER = "/job:ps/task:0"
+STARTS = ("chief_starts", FIRST_SERVER)  # the `number` that tells how often a chief has started
 
 
 def number(name: str, device: str) -> Any:
     """A whole number that is in no checkpoint: an `int64` variable."""
+    options = {"initializer": tf.zeros_initializer(), "trainable": False, "collections": []}
     with tf.device(device):
-        zero = tf.zeros_initializer()
-        return tf.compat.v1.get_variable(
-            name, [], tf.int64, initializer=zero, trainable=False, collections=[]
-        )
-
-
-def starts() -> Any:
-    """The variable that tells how often a chief has started."""
-    return number("chief_starts", FIRST_SERVER)
+        return tf.compat.v1.get_variable(name, [], tf.int64, **options)
 
 
 def stamp(starts: Any, step: Any) -> Any:

@@ -7,22 +7,23 @@ the parts: the gradient of the whole batch. Then it tells the workers the number
 It is built, as TensorFlow's `SyncReplicasOptimizer` is, of the runtime's own accumulators and
 queues, but each worker has its own. That optimizer counts gradients, not workers: a fast worker may
 be counted twice in a step, and a slow one not at all. Here a step waits for every worker, and what
-a worker leaves twice, as after it was killed, counts once. A worker that is killed and started
-again joins in at the step where the others wait for it.
-
-A worker is told stamps. What was computed before a chief was killed has a stamp of the past,
-which the accumulators refuse.
+a worker leaves twice counts once: one that is killed and started again joins in where the others
+wait for it. What was computed before the chief was killed has a stamp of the past, which the
+accumulators refuse.
 """
 
+import logging
 from typing import Any
 
 import tensorflow as tf
 
-from cnn_mnist.cluster.stamps import FIRST_SERVER, number, stamp, starts, step_of
+from cnn_mnist.cluster.stamps import FIRST_SERVER, STARTS, number, stamp, step_of
 from cnn_mnist.models.averaging import averaged
 from cnn_mnist.models.model_fn import UPDATE_OPS
 from cnn_mnist.models.parts import Part, bounds
 from cnn_mnist.recipes import Recipe
+
+log = logging.getLogger(__name__)
 
 
 class Synchronous:
@@ -43,15 +44,12 @@ class Synchronous:
         self._rank, self._workers = rank, range(1, trainers)
         rows = [bounds(each, trainers, batch_size) for each in range(trainers)]
         self._shares = [(end - first) / batch_size for first, end in rows]
-        self._starts = starts()
-        if rank == 0:
-            self._stamp = self._stamp_now()
-        else:
+        self._starts = number(*STARTS)
+        if rank:
             self._own_stamp = number("stamp", f"/job:worker/task:{rank - 1}")
-            self._stamp = self._own_stamp.read_value()
+        self._stamp = self._own_stamp.read_value() if rank else self._stamp_now()
         first, end = rows[rank]
-        step = step_of(self._stamp)
-        self.part = Part(step, first, end - first, batch_size)
+        self.part = Part(step_of(self._stamp), first, end - first, batch_size)
 
     def minimize(self, descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
         """The op that takes the trainer's share in a training step; as `model.minimized`."""
@@ -59,9 +57,20 @@ class Synchronous:
         parts = {v.op.name: (v.device, g) for v, g in zip(variables, gradients, strict=True)}
         parts["loss"] = (FIRST_SERVER, loss)
         if self._rank:
-            return self._leave(parts)
+            left = [
+                _accumulator(name, device, gradient, self._rank).apply_grad(gradient, self._stamp)
+                for name, (device, gradient) in parts.items()
+            ]
+            with tf.control_dependencies(left):  # then it waits to be told the next stamp
+                return self._own_stamp.assign(_stamps(self._rank).dequeue(), read_value=False)
         *means, self._mean_loss = self._means(parts)
-        with tf.control_dependencies([*means, *tf.compat.v1.get_collection(UPDATE_OPS)]):
+        moving = tf.compat.v1.get_collection(UPDATE_OPS)
+        if moving:
+            log.warning(
+                "the network normalizes each part of a batch by itself: with another number of "
+                "workers it trains a little differently"
+            )
+        with tf.control_dependencies([*means, *moving]):
             update = descent.apply_gradients(zip(means, variables, strict=True), step)
             update = averaged(update, recipe, step)
         with tf.control_dependencies([update]):
@@ -91,37 +100,24 @@ class Synchronous:
         self._tell = self._tell_all()
 
     def start(self, session: Any, first_step: int) -> None:
-        """Lets the training begin; for the chief, when the weights are restored.
+        """Lets the training begin; for the chief, when the weights of `first_step` are restored.
 
-        Args:
-          session: of TensorFlow.
-          first_step: that of the restored weights. Nobody but the chief takes steps, so that the
-            global step is still the same.
+        Nobody but the chief takes steps, so that the global step is still the same.
         """
         if session.run(self._is_new):
             session.run(self._zero)
         for op in (self._empty, self._count, self._tell):
             session.run(op)
 
-    def _leave(self, parts: dict[str, tuple[str, Any]]) -> Any:
-        """For a worker: leaves its gradients, then waits to be told the next stamp."""
-        left = [
-            _accumulator(name, device, gradient, self._rank).apply_grad(gradient, self._stamp)
-            for name, (device, gradient) in parts.items()
-        ]
-        with tf.control_dependencies(left):
-            return self._own_stamp.assign(_stamps(self._rank).dequeue(), read_value=False)
-
     def _means(self, parts: dict[str, tuple[str, Any]]) -> list[Any]:
         """For the chief: the means over the rows of the whole batch, once everybody is done."""
-        self._left = []
-        means = []
+        self._left, means = [], []
         for name, (device, own) in parts.items():
             left = [_accumulator(name, device, own, worker) for worker in self._workers]
             with tf.device(device):
                 everyones = [own, *(each.take_grad(1) for each in left)]
-                terms = [s * g for s, g in zip(self._shares, everyones, strict=True)]
-                means.append(tf.add_n(terms))
+                shares = zip(self._shares, everyones, strict=True)
+                means.append(tf.add_n([share * gradient for share, gradient in shares]))
             self._left += [(each, own.shape) for each in left]
         return means
 

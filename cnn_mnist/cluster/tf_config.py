@@ -20,6 +20,7 @@ from cnn_mnist.utils.errors import UsageError, shown
 
 VARIABLE = "TF_CONFIG"
 JOBS = ("chief", "worker", "ps", "evaluator")
+RENAMED = "this job is called chief now"  # of "master"
 LONGEST_SHOWN = 60  # characters of a value that is quoted in a message
 # A host name has at most 253 characters (RFC 1035); the text of an IPv6 address, in brackets, may
 # end in "%" and an interface.
@@ -31,9 +32,7 @@ class Cluster:
     """The processes that train together, and which of them this one is.
 
     Attributes:
-      chief: the address, "host:port", of the chief.
-      workers: the addresses of the workers.
-      ps: the addresses of the parameter servers.
+      chief, workers, ps: the addresses, "host:port"; ps are the parameter servers.
       role: of this process: "chief", "worker", "ps" or "evaluator".
       index: of this process, among those of its role.
       has_evaluator: whether `cluster` names one.
@@ -47,10 +46,10 @@ class Cluster:
     has_evaluator: bool = False
 
     @property
-    def address(self) -> str:
-        """Of this process; "" for the evaluator, to which nobody talks."""
-        own = {"chief": (self.chief,), "worker": self.workers, "ps": self.ps}
-        return own[self.role][self.index] if self.role in own else ""
+    def spec(self) -> dict[str, list[str]]:
+        """The addresses of each job that has any, for `tf.train.ClusterSpec`."""
+        jobs = {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.ps)}
+        return {job: addresses for job, addresses in jobs.items() if addresses}
 
     @property
     def trainers(self) -> tuple[str, ...]:
@@ -58,15 +57,9 @@ class Cluster:
         return (self.chief, *self.workers)
 
     @property
-    def rank(self) -> int:
-        """The place of this process, a chief or worker, among the trainers."""
-        return 0 if self.role == "chief" else 1 + self.index
-
-    @property
-    def spec(self) -> dict[str, list[str]]:
-        """The addresses of each job that has any, for `tf.train.ClusterSpec`."""
-        jobs = {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.ps)}
-        return {job: addresses for job, addresses in jobs.items() if addresses}
+    def address(self) -> str:
+        """Of this process; "" for the evaluator, to which nobody talks."""
+        return "" if self.role == "evaluator" else self.spec[self.role][self.index]
 
     @property
     def name(self) -> str:
@@ -78,17 +71,9 @@ class Cluster:
         """Of this process, for TensorFlow: "/job:worker/task:1"."""
         return f"/job:{self.role}/task:{self.index}"
 
-    @property
-    def path(self) -> str:
-        """Where this process's address stands, to begin a message with."""
-        return f"{VARIABLE}: cluster.{self.role}[{self.index}]"
-
 
 def read(environment: Mapping[str, str]) -> Cluster | None:
-    """Reads and checks TF_CONFIG.
-
-    Args:
-      environment: where the variable is looked up.
+    """Reads TF_CONFIG out of an environment, and checks it.
 
     Returns:
       None where this process trains or evaluates by itself: there is no TF_CONFIG, or it names no
@@ -97,31 +82,38 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
     Raises:
       UsageError: the message, of one line, names the place within the JSON.
     """
-    config = _object(environment.get(VARIABLE, "{}"))
+    text = environment.get(VARIABLE, "{}")
+    try:
+        config = json.loads(text)
+        found = _found(config)
+    except (RecursionError, ValueError) as error:
+        config, found = None, f"{error!s:.200}"
+    if not isinstance(config, dict):
+        raise UsageError(
+            f"{VARIABLE}={shown(text):.100}: expected a JSON object, found {found}; "
+            f"mend it or unset {VARIABLE}"
+        )
     jobs = config.get("cluster", {})
     if not isinstance(jobs, dict):
-        raise _error("cluster", f"expected an object, found {_found(jobs)}", "mend it or remove it")
+        raise _error("cluster", "an object", _found(jobs), "mend it or remove it")
     if not jobs:
         return None
     rpc_layer = config.get("rpc_layer", "grpc")
     if rpc_layer != "grpc":
-        raise _error("rpc_layer", f'expected "grpc", found {_found(rpc_layer)}', "remove it")
+        raise _error("rpc_layer", '"grpc"', _found(rpc_layer), "remove it")
     addresses = _addresses(jobs)
     role, index = _task(config.get("task"), addresses)
-    chief, workers, ps = addresses["chief"][0], tuple(addresses["worker"]), tuple(addresses["ps"])
+    chief, workers, ps, evaluator = (tuple(addresses[job]) for job in JOBS)
     if role == "chief" and not workers and not ps:
         return None
-    return Cluster(chief, workers, ps, role, index, has_evaluator=bool(addresses["evaluator"]))
+    return Cluster(chief[0], workers, ps, role, index, has_evaluator=bool(evaluator))
 
 
 @contextlib.contextmanager
 def taken() -> Iterator[Cluster | None]:
-    """What TF_CONFIG says, which is not in the environment while this is entered.
+    """What TF_CONFIG says, as of `read`; while this is entered, it is not in the environment.
 
     There every Estimator would read it, also that of one process that scores by itself.
-
-    Raises:
-      UsageError: as of `read`.
     """
     before = os.environ.get(VARIABLE)
     cluster = read(os.environ)
@@ -148,75 +140,64 @@ def host_and_port(address: str) -> tuple[str, int]:
     """The two parts of an address; the host of an IPv6 address without its brackets.
 
     Raises:
-      ValueError: the message tells what an address is expected to be.
+      ValueError: the message is what was expected.
     """
     parts = ADDRESS.fullmatch(address)
     if not parts:
-        raise ValueError('expected an address such as "host:2222" or "[2001:db8::1]:2222"')
+        raise ValueError('an address such as "host:2222" or "[2001:db8::1]:2222"')
     host, port = parts[1], int(parts[2])
     if not host:
-        raise ValueError('expected a host before the colon, as in "host:2222"')
+        raise ValueError('a host before the colon, as in "host:2222"')
     if not 1 <= port <= 65535:
-        raise ValueError("expected a port of 1 to 65535")
-    if not host.startswith("["):
-        return host, port
-    try:
-        ipaddress.IPv6Address(host[1:-1])
-    except ValueError:
-        raise ValueError("expected an IPv6 address in the brackets") from None
-    return host[1:-1], port
-
-
-def _object(text: str) -> dict[str, Any]:
-    """TF_CONFIG's JSON, which must be an object."""
-    try:
-        config = json.loads(text)
-        found = _found(config)
-    except (RecursionError, ValueError) as error:
-        config, found = None, f"{error!s:.200}"
-    if not isinstance(config, dict):
-        raise UsageError(
-            f"{VARIABLE}={shown(text):.100}: expected a JSON object, found {found}; "
-            f"mend it or unset {VARIABLE}"
-        )
-    return config
+        raise ValueError("a port of 1 to 65535")
+    if host.startswith("["):
+        host = host[1:-1]
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError("an IPv6 address in the brackets") from None
+    return host, port
 
 
 def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     """The addresses of every job; of one that `cluster` does not have, none."""
     for job in jobs:
         if job == "master":
-            raise _error("cluster.master", "this job is called chief now", "rename it")
+            raise UsageError(f"{VARIABLE}: cluster.master: {RENAMED}; rename it")
         if job not in JOBS:
-            expected = "expected only the jobs chief, worker, ps and evaluator"
-            raise _error("cluster", f"{expected}, found {_found(job)}", "rename or remove it")
+            expected = "only the jobs chief, worker, ps and evaluator"
+            raise _error("cluster", expected, _found(job), "rename or remove it")
     paths: dict[tuple[str, int], str] = {}
     for job, addresses in jobs.items():
         if not isinstance(addresses, list):
-            expected = 'expected a list of addresses, such as ["host:2222"]'
-            raise _error(f"cluster.{job}", f"{expected}, found {_found(addresses)}", "write a list")
+            expected = 'a list of addresses, such as ["host:2222"]'
+            raise _error(f"cluster.{job}", expected, _found(addresses), "write a list")
         for index, address in enumerate(addresses):
             path = f"cluster.{job}[{index}]"
             other = paths.setdefault(_place(path, address), path)
             if other != path:
-                message = f"expected an address of its own, found that of {other}, {address}"
-                raise _error(path, message, "give each process a host or port of its own")
+                found, remedy = f"that of {other}, {address}", "a host or port of its own"
+                raise _error(path, "an address of its own", found, f"give each process {remedy}")
     every = {job: jobs.get(job, []) for job in JOBS}
-    _check_counts({job: len(addresses) for job, addresses in every.items()})
+    if not every["chief"]:
+        raise _error("cluster.chief", "exactly one address", "none", "name the chief")
+    for job, expected in (("chief", "exactly one address"), ("evaluator", "at most one address")):
+        if len(every[job]) > 1:
+            raise _error(f"cluster.{job}", expected, len(every[job]), "keep one of them")
+    if every["worker"] and not every["ps"]:
+        remedy = "name a parameter server, which holds the variables"
+        raise _error("cluster.ps", "at least one address", "none", remedy)
     return every
 
 
 def _place(path: str, address: Any) -> tuple[str, int]:
-    """Host and port of an address, in one spelling.
-
-    Every loopback address is the same host, as a server listens on all of them.
-    """
+    """Host and port of an address; every loopback address is one, as a server listens on all."""
     if not isinstance(address, str):
-        raise _error(path, f'expected an address "host:port", found {_found(address)}', "mend it")
+        raise _error(path, 'an address "host:port"', _found(address), "mend it")
     try:
         host, port = host_and_port(address)
     except ValueError as error:
-        raise _error(path, f"{error}, found {_found(address)}", "mend the address") from None
+        raise _error(path, str(error), _found(address), "mend the address") from None
     host = host.lower()
     try:
         number = ipaddress.ip_address(host)
@@ -225,49 +206,33 @@ def _place(path: str, address: Any) -> tuple[str, int]:
     return ("localhost" if number.is_loopback else str(number)), port
 
 
-def _check_counts(count: dict[str, int]) -> None:
-    """Checks that a job has as many processes as it can have."""
-    for job, fewest in (("chief", 1), ("evaluator", 0)):
-        if not fewest <= count[job] <= 1:
-            expected = "exactly one address" if fewest else "at most one address"
-            message = f"expected {expected}, found {count[job] or 'none'}"
-            remedy = "name the chief" if not count[job] else "keep one of them"
-            raise _error(f"cluster.{job}", message, remedy)
-    if count["worker"] and not count["ps"]:
-        message = "expected at least one address, found none"
-        raise _error("cluster.ps", message, "name a parameter server, which holds the variables")
-
-
 def _task(task: Any, addresses: dict[str, list[str]]) -> tuple[str, int]:
     """Role and index of this process."""
-    example = '{"type": "worker", "index": 0}'
     if not isinstance(task, dict):
+        expected = 'an object such as {"type": "worker", "index": 0}'
         found = "nothing" if task is None else _found(task)
-        message = f"expected an object such as {example}, found {found}"
-        raise _error("task", message, "say which process of the cluster this is")
+        raise _error("task", expected, found, "say which process of the cluster this is")
     role = task.get("type")
     if role not in JOBS:
         found = _found(role) if "type" in task else "nothing"
-        remedy = "this job is called chief now" if role == "master" else "mend it"
-        raise _error("task.type", f"expected chief, worker, ps or evaluator, found {found}", remedy)
-    count = len(addresses[role])
-    if role == "evaluator":
-        count = 1  # in `cluster` or not
+        remedy = RENAMED if role == "master" else "mend it"
+        raise _error("task.type", "chief, worker, ps or evaluator", found, remedy)
+    count = 1 if role == "evaluator" else len(addresses[role])  # in `cluster` or not
     if not count:
-        message = f"expected a job of the cluster, found {_found(role)}"
-        raise _error("task.type", message, f"mend it, or name the address in cluster.{role}")
+        remedy = f"mend it, or name the address in cluster.{role}"
+        raise _error("task.type", "a job of the cluster", _found(role), remedy)
     index = task.get("index")
     if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # as some tools write it
         index = int(index)
     if not isinstance(index, int) or isinstance(index, bool):
         found = _found(index) if "index" in task else "nothing"
-        raise _error("task.index", f"expected a whole number, found {found}", "mend it")
+        raise _error("task.index", "a whole number", found, "mend it")
     if not 0 <= index < count:
-        allowed = f"0 to {count - 1}" if count > 1 else "0"
         found = _found(index)
         if addresses[role]:
             found += f", but cluster.{role} has {count} address{'es' if count > 1 else ''}"
-        raise _error("task.index", f"expected {allowed}, found {found}", "mend it")
+        expected = f"0 to {count - 1}" if count > 1 else "0"
+        raise _error("task.index", expected, found, "mend it")
     return role, index
 
 
@@ -281,5 +246,5 @@ def _found(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
-def _error(path: str, message: str, remedy: str) -> UsageError:
-    return UsageError(f"{VARIABLE}: {path}: {message}; {remedy}")
+def _error(path: str, expected: str, found: object, remedy: str) -> UsageError:
+    return UsageError(f"{VARIABLE}: {path}: expected {expected}, found {found}; {remedy}")

@@ -14,8 +14,8 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore, saver
 from cnn_mnist.cluster import notice
 from cnn_mnist.cluster.asynchronous import Asynchronous
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.synchronous import Synchronous
-from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.data.dataset import DatasetError, Examples
 from cnn_mnist.models import parts
 from cnn_mnist.models.model_fn import spec
@@ -36,78 +36,54 @@ class Trainer:
     steps: Any
 
     def __init__(
-        self,
-        cluster: Cluster,
-        strategy: str,
-        recipe: Recipe,
-        split: Examples,
-        model_dir: str,
-        index_log: IO[str] | None = None,
+        self, settings: Settings, recipe: Recipe, split: Examples, index_log: IO[str] | None = None
     ) -> None:
-        """Sets what is trained.
-
-        Args:
-          cluster: who trains, and who this process is.
-          strategy: "parameter_server" or "sync".
-          recipe: the hyper-parameters.
-          split: the training images.
-          model_dir: where the chief saves.
-          index_log: is told which images each step trains on, in one line of JSON.
-        """
-        self._cluster, self._strategy, self._recipe = cluster, strategy, recipe
-        self._split, self._model_dir, self._index_log = split, model_dir, index_log
+        """Sets what is trained; `index_log` is told the images of each step, in a line of JSON."""
+        self._settings, self._recipe, self._index_log = settings, recipe, index_log
+        self._batches = split.batches(recipe.batch_size, recipe.seed)
 
     def input_fn(self) -> tuple[dict[str, Any], Any]:
         """The part of a batch that this process trains on; images `uint8 [b, 28, 28]`.
 
-        It is picked out in the step that trains on it: which it is, is not known before.
+        It is picked out in the step itself: which it is, is not known before.
         """
+        recipe, cluster = self._recipe, self._settings.cluster
         with tf.name_scope("input"):
-            return self._input()
+            if self._settings.strategy == "sync":
+                rank = cluster.trainers.index(cluster.address)
+                self.steps = Synchronous(rank, len(cluster.trainers), recipe.batch_size)
+            else:
+                self.steps = Asynchronous(recipe.batch_size, recipe.steps, cluster.device)
+            part = self.steps.part
+            parts.set_part(part)
+            images, labels = tf.numpy_function(self._rows, [part.step], (tf.uint8, tf.int32))
+            images = tf.ensure_shape(images, [part.size, 28, 28])
+            return {"x": images}, tf.ensure_shape(labels, [part.size])
 
-    def _input(self) -> tuple[dict[str, Any], Any]:
-        recipe = self._recipe
-        if self._strategy == "sync":
-            trainers = len(self._cluster.trainers)
-            self.steps = Synchronous(self._cluster.rank, trainers, recipe.batch_size)
-        else:
-            device = self._cluster.device
-            self.steps = Asynchronous(recipe.batch_size, recipe.steps, device)
-        part = self.steps.part
-        parts.set_part(part)
-        batches = self._split.batches(recipe.batch_size, recipe.seed)
-
-        def rows(step: Any) -> tuple[Any, Any]:
-            if self._index_log:
-                indices = batches.indices(int(step), part.first, part.size)
-                print(
-                    json.dumps({"step": int(step), "images": indices.tolist()}),
-                    file=self._index_log,
-                    flush=True,
-                )
-            try:
-                return batches.rows(int(step), part.first, part.size)
-            except DatasetError:  # raised here, it would reach the others' screens as a traceback
-                return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
-
-        images, labels = tf.numpy_function(rows, [part.step], (tf.uint8, tf.int32))
-        images = tf.ensure_shape(images, [part.size, 28, 28])
-        return {"x": images}, tf.ensure_shape(labels, [part.size])
+    def _rows(self, step: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The images and labels of this process's part of a step's batch."""
+        where = (int(step), self.steps.part.first, self.steps.part.size)
+        if self._index_log:
+            images = self._batches.indices(*where).tolist()
+            print(json.dumps({"step": int(step), "images": images}), file=self._index_log)
+        try:
+            return self._batches.rows(*where)
+        except DatasetError:  # raised here, it would reach the others' screens as a traceback
+            return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
 
     def model_fn(
         self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
     ) -> Any:
         """`cnn_model_fn`, whose step is taken together with the others."""
         made = spec(features, labels, mode, Recipe(**params), self.steps.minimize)
-        scaffold = tf.compat.v1.train.Scaffold()
-        if self._cluster.role == "chief":
+        local_init = None
+        if self._settings.cluster.role == "chief":
             # Not sharded: every value comes to the chief, so only it needs the disk.
-            saver.add_to_graph(self._model_dir, sharded=False)
-        elif self._strategy == "sync":
-            local_init = tf.compat.v1.train.Scaffold.default_local_init_op()
-            scaffold = tf.compat.v1.train.Scaffold(
-                local_init_op=tf.group(local_init, self.steps.begin())
-            )
+            saver.add_to_graph(self._settings.model_dir, sharded=False)
+        elif self._settings.strategy == "sync":
+            default = tf.compat.v1.train.Scaffold.default_local_init_op()
+            local_init = tf.group(default, self.steps.begin())
+        scaffold = tf.compat.v1.train.Scaffold(local_init_op=local_init)
         return made._replace(loss=self.steps.loss(made.loss), scaffold=scaffold)
 
 
@@ -127,10 +103,7 @@ class Start(estimator.SessionRunHook):
 
 
 class Finish(estimator.SessionRunHook):
-    """For the chief: waits at the end for the steps that workers are taking.
-
-    Must come before the hook that saves.
-    """
+    """For the chief: waits at the end for workers' steps. Must come before the hook that saves."""
 
     def __init__(self, steps: int, stop: hooks.StopOnSignal) -> None:
         self._steps, self._stop = steps, stop

@@ -14,16 +14,22 @@ from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster import launcher
 
 
+def read_until(process, pattern):
+    """Reads lines up to the one that has the pattern in it; returns them."""
+    lines = [process.stdout.readline()]
+    while not re.search(pattern, lines[-1]):
+        assert process.poll() is None, lines
+        lines.append(process.stdout.readline())
+    return "".join(lines)
+
+
 @pytest.mark.long
 def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_data_dir, tmp_path):
     """What the workers are at when it comes back belongs to steps that it gives out again."""
     more = ("--steps=150", "--save_checkpoints_steps=50", "--log_every_n_iter=10")
     arguments = ["--workers=1", "--restarts=1", *flags(small_data_dir, "model_dir", *more)]
     with start("cnn_mnist.cluster", [*arguments, "--no-evaluator"], tmp_path) as launcher:
-        lines = []
-        while not re.search(r"chief +\| .*Saving checkpoints for [^0]", "".join(lines[-1:])):
-            assert launcher.poll() is None, lines
-            lines.append(launcher.stdout.readline())
+        read_until(launcher, r"chief +\| .*Saving checkpoints for [^0]")
         os.kill(process_of(tmp_path, "chief")[0], signal.SIGKILL)
         printed = launcher.communicate()[0]
     assert launcher.returncode == 0, printed
@@ -47,10 +53,7 @@ def test_a_signal_to_the_launcher_ends_all_and_saves(
     more = (f"--strategy={strategy}", "--steps=1000000", "--log_every_n_iter=2")
     arguments = ["--workers=1", *flags(small_data_dir, "model_dir", *more)]
     with start("cnn_mnist.cluster", arguments, tmp_path) as launcher:
-        lines = []
-        while "softmax_tensor" not in "".join(lines[-3:]):
-            assert launcher.poll() is None, lines
-            lines.append(launcher.stdout.readline())
+        read_until(launcher, "softmax_tensor")
         launcher.send_signal(number)
         printed = launcher.communicate()[0]
     assert launcher.returncode == code, printed
@@ -68,10 +71,7 @@ def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path)
     more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
     arguments = ["--workers=1", "--ps=2", *flags(small_data_dir, "model_dir", *more)]
     with start("cnn_mnist.cluster", [*arguments, "--no-evaluator"], tmp_path) as launcher:
-        line = ""
-        while "softmax_tensor" not in line:
-            assert launcher.poll() is None
-            line = launcher.stdout.readline()
+        read_until(launcher, "softmax_tensor")
         pid, spec = process_of(tmp_path, "ps", 1)
         address = spec["ps"][1]
         os.kill(pid, signal.SIGKILL)
@@ -85,19 +85,10 @@ def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path)
     assert nothing_is_left_of(tmp_path)
 
 
-def read_until(process, words):
-    """Reads lines up to the one with the words; returns them."""
-    lines = [process.stdout.readline()]
-    while words not in lines[-1]:
-        assert process.poll() is None, lines
-        lines.append(process.stdout.readline())
-    return "".join(lines)
-
-
 def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_ends_all(
     small_data_dir, tmp_path
 ):
-    configs = launcher.tf_configs(launcher.free_addresses(4), 1, 2, False)
+    configs = launcher.tf_configs(1, 2, evaluator=False)
     more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
     same = flags(small_data_dir, tmp_path / "model_dir", *more)
 
@@ -129,7 +120,7 @@ def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_end
 
 
 def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp_path):
-    configs = launcher.tf_configs(launcher.free_addresses(3), 1, 1, False)
+    configs = launcher.tf_configs(1, 1, evaluator=False)
     same = flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=sync")
 
     def process(name, *more):

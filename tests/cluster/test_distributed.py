@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import json
-import logging
 import re
 
 import numpy as np
@@ -13,8 +12,8 @@ from rich.console import Console
 
 from cnn_mnist.checkpoints import record, saver
 from cnn_mnist.cluster import distributed, notice, peers
-from cnn_mnist.cluster.distributed import Settings
 from cnn_mnist.cluster.launcher import free_addresses
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.recipes import Recipe
@@ -31,6 +30,7 @@ RECIPE = Recipe(
     seed=3,
 )
 SETTINGS = Settings(
+    cluster=Cluster("nobody:1", (), (), "chief", 0),
     strategy="sync",
     model_dir="nowhere",
     save_checkpoints_steps=1000,
@@ -57,15 +57,10 @@ def follow(servers, what, small, told_by_chief=None, said_at_end=None, settings=
         if text is not None:
             notice.write(servers.target(chief), chief.device, name, [0], text)
     screen = io.StringIO()
-    received = distributed.follow(
-        worker,
-        servers.target(worker),
-        what,
-        small.train,
-        Console(file=screen, width=200),
-        settings,
-    )
-    assert received is None
+    settings = dataclasses.replace(settings, cluster=worker)
+    console = Console(file=screen, width=200)
+    target = servers.target(worker)
+    assert distributed.follow(settings, target, what, small.train, console) is None
     return screen.getvalue()
 
 
@@ -132,30 +127,20 @@ def test_a_lost_connection_names_the_server_that_is_gone():
             raise error
 
 
-def test_that_parts_are_normalized_each_by_itself_is_told(caplog):
-    with caplog.at_level(logging.WARNING, logger="cnn_mnist"), tf.Graph().as_default():
-        distributed.BatchNormNote().begin()
-        assert caplog.messages == []
-        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, tf.no_op())
-        distributed.BatchNormNote().begin()
-    assert len(caplog.messages) == 1
-
-
 @pytest.mark.parametrize("strategy", ["sync", "parameter_server"])
 def test_a_chief_without_workers_trains_the_bits_of_one_process(servers, small, tmp_path, strategy):
     train(RECIPE, tmp_path / "alone", data=small, progress=False, log_every_n_iter=0)
     quiet = Console(quiet=True)
-    chief = servers.member(0, 1, 2)
     settings = dataclasses.replace(
         SETTINGS,
+        cluster=servers.member(0, 1, 2),
         strategy=strategy,
         model_dir=str(tmp_path / "led"),
         index_log_dir=str(tmp_path / "log"),
     )
     for steps in (4, RECIPE.steps, RECIPE.steps):  # goes on where it was, then has nothing to do
         what = record.of(dataclasses.replace(RECIPE, steps=steps), small)
-        target = servers.target(chief)
-        assert distributed.lead(chief, target, what, small.train, quiet, settings) is None
+        assert distributed.lead(settings, what, small.train, quiet) is None
     alone, led = (
         saver.read(tmp_path / name / f"model.ckpt-{RECIPE.steps}") for name in ("alone", "led")
     )

@@ -203,7 +203,7 @@ def test_a_kernel_that_refuses_the_filter(listener, monkeypatch):
 
 
 def test_the_warning_names_the_port_in_one_line():
-    warning = listening.unrestricted(2222)
+    warning = listening.UNRESTRICTED % 2222
     assert "port 2222 is open on every interface" in warning
     assert warning.splitlines() == [warning]
 

@@ -8,6 +8,7 @@ import pytest
 
 from cnn_mnist.cluster import notice, parameter_server, peers
 from cnn_mnist.cluster.launcher import free_addresses
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
 from conftest import listening
 
@@ -24,7 +25,8 @@ def place(servers, chief, *workers):
 
 def serve(servers, place, shown=(), timeout=600):
     target = servers.target(servers.member(0, 1, role="ps"))
-    return parameter_server.serve(place, target, timeout, list(shown).append)
+    settings = Settings(place, "sync", "nowhere", 1000, 0, timeout, None)
+    return parameter_server.serve(settings, target, list(shown).append)
 
 
 @contextlib.contextmanager

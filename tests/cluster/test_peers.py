@@ -13,6 +13,7 @@ import pytest
 
 from cnn_mnist.cluster import peers
 from cnn_mnist.cluster.launcher import free_addresses
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
 from conftest import ROOT, listening
 
@@ -53,39 +54,39 @@ def soon(monkeypatch):
 
 def test_a_wait_tells_for_whom_and_that_it_is_over(soon):
     shown = []
-    waiting = peers.Waiting(600, shown.append)
-    waiting.over("ps 0")  # was never missed
-    waiting.still("ps 0")
-    waiting.over("ps 0")  # was missed for too short a time to speak of it
+    waiting = peers.Waiting("ps 0", 600, shown.append)
+    waiting.note(True)  # was never missed
+    waiting.note(False)
+    waiting.note(True)  # was missed for too short a time to speak of it
     assert shown == []
-    waiting.still("ps 0")
+    waiting.note(False)
     time.sleep(0.1)
     for _ in range(3):
-        waiting.still("ps 0")
+        waiting.note(False)
     assert shown == ["waiting for ps 0, for 0 s so far"]
-    waiting.over("ps 0")
-    waiting.over("ps 0")
+    waiting.note(True)
+    waiting.note(True)
     assert shown[1:] == ["ps 0 is there"]
 
 
 def test_a_wait_that_goes_on_tells_so_again(soon, monkeypatch):
     monkeypatch.setattr(peers, "TELL_EVERY", 0.2)
     shown = []
-    waiting = peers.Waiting(600, shown.append)
+    waiting = peers.Waiting("ps 0", 600, shown.append)
     while len(shown) < 3:
-        waiting.still("ps 0")
-    assert all(line.startswith("waiting for ps 0, for ") for line in shown)
+        waiting.note(False, " to begin")
+    assert all(line.startswith("waiting for ps 0 to begin, for ") for line in shown)
 
 
 def test_a_wait_ends_and_begins_anew_when_it_was_over():
-    waiting = peers.Waiting(0.5, lambda line: None)
-    waiting.still("ps 0")
+    waiting = peers.Waiting("ps 0 at d:4", 0.5, lambda line: None)
+    assert waiting.note(False) is False
     time.sleep(0.5)
-    waiting.over("ps 0")
-    waiting.still("ps 0")
+    assert waiting.note(True) is True
+    waiting.note(False)
     time.sleep(0.5)
     with pytest.raises(peers.ClusterError) as raised:
-        waiting.still("ps 0 at d:4")
+        waiting.note(False)
     assert str(raised.value) == (
         "waited 0.5 s (--cluster_timeout) for ps 0 at d:4: look whether it runs, and whether its "
         "address is right; then start this process again"
@@ -116,14 +117,13 @@ def test_who_does_not_come_is_named(soon):
 WATCHED = """
 import signal, sys, time
 from cnn_mnist.cluster import peers
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
 
 peers.LOOK_EVERY, peers.GRACE, peers.TELL_AFTER = 0.1, {grace}, 0.2
 cluster = Cluster({chief!r}, {workers!r}, {ps!r}, {role!r}, 0)
-with peers.Watch(
-    cluster, fatal={fatal!r}, awaited={awaited!r}, told={told!r}, timeout={timeout},
-    show=lambda line: print(line, flush=True), keep_on={keep_on!r},
-) as watch:
+settings = Settings(cluster, {strategy!r}, "nowhere", 1000, 0, {timeout}, None)
+with peers.Watch(settings, lambda line: print(line, flush=True)) as watch:
     print("ready", flush=True)
     {body}
 
@@ -145,20 +145,12 @@ def chief():
 
 
 @contextlib.contextmanager
-def watching(chief, *, role="worker", workers=(), ps=(), body="time.sleep(600)", **options):
+def watching(chief, *, role="worker", workers=(), body="time.sleep(600)", **options):
     """A process with a `Watch`, when it is ready."""
-    fields = {
-        "grace": 600,
-        "timeout": 0.5,
-        "fatal": [],
-        "awaited": [],
-        "told": [],
-        "keep_on": True,
-        **options,
-    }
     own = (nobody(),) if role == "worker" else ()
+    fields = {"ps": (), "strategy": "sync", "grace": 600, "timeout": 0.5, **options}
     code = WATCHED.format(
-        chief=chief, workers=own + workers, ps=ps, role=role, body=body.strip(), **fields
+        chief=chief, workers=own + workers, role=role, body=body.strip(), **fields
     )
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -183,7 +175,7 @@ def end_of(process):
 def test_without_a_server_the_job_is_lost_and_the_process_ends(chief):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(listening())
-        with watching(chief, ps=(server,), fatal=["ps"]) as process:
+        with watching(chief, ps=(server,)) as process:
             stack.close()
             assert end_of(process) == (
                 1,
@@ -197,7 +189,7 @@ def test_without_a_server_the_job_is_lost_and_the_process_ends(chief):
 def test_who_may_come_back_is_awaited_for_a_time(chief):
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(listening())
-        with watching(chief, workers=(other,), awaited=["chief", "worker"]) as process:
+        with watching(chief, workers=(other,)) as process:
             stack.close()
             code, stdout, stderr = end_of(process)
     assert (code, stdout) == (1, f"waiting for worker 1 at {other}, for 0 s so far\n")
@@ -208,7 +200,7 @@ def test_who_may_come_back_is_awaited_for_a_time(chief):
 def test_who_comes_back_in_time_is_awaited_no_more(chief):
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(listening())
-        with watching(chief, workers=(other,), awaited=["worker"], timeout=600) as process:
+        with watching(chief, workers=(other,), timeout=600) as process:
             stack.close()
             line = process.stdout.readline()
             assert line == f"waiting for worker 1 at {other}, for 0 s so far\n"
@@ -219,13 +211,23 @@ def test_who_comes_back_in_time_is_awaited_no_more(chief):
 def test_who_comes_and_goes_is_told(chief):
     with contextlib.ExitStack() as stack:
         other = stack.enter_context(listening())
-        with watching(chief, workers=(other,), told=["worker"]) as process:
+        options = {"role": "chief", "strategy": "parameter_server"}
+        with watching(chief, workers=(other,), **options) as process:
             stack.close()
             line = process.stdout.readline()
-            assert line == f"worker 1 at {other} is not there; the training goes on without it\n"
+            assert line == f"worker 0 at {other} is not there; the training goes on without it\n"
             with listening(other):
-                assert process.stdout.readline() == f"worker 1 at {other} is there\n"
+                assert process.stdout.readline() == f"worker 0 at {other} is there\n"
             assert process.poll() is None
+
+
+@pytest.mark.parametrize(("role", "servers"), [("worker", 0), ("ps", 2)])
+def test_who_is_not_needed_may_stay_away(chief, role, servers):
+    """Of a worker that trains by itself the other workers, of a parameter server everybody."""
+    options = {"ps": tuple(nobody() for _ in range(servers)), "strategy": "parameter_server"}
+    others = {"workers": (nobody(),), "timeout": 0.1, "body": "time.sleep(0.8)"}  # eight looks
+    with watching(nobody() if role == "ps" else chief, role=role, **options, **others) as process:
+        assert end_of(process) == (0, "ended\n", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -250,7 +252,7 @@ def test_a_chief_that_stays_is_not_waited_for_without_end(chief):
 def test_a_chief_that_cannot_end_its_step_says_so_and_ends(chief):
     ignoring = "signal.signal(signal.SIGTERM, lambda *_: None); print('deaf', flush=True)\n"
     ignoring += "    time.sleep(600)"
-    with watching(chief, role="chief", keep_on=False, grace=0.3, body=ignoring) as process:
+    with watching(chief, role="chief", grace=0.3, body=ignoring) as process:
         assert process.stdout.readline() == "deaf\n"
         process.terminate()
         assert end_of(process) == (
@@ -280,16 +282,14 @@ def test_a_watch_that_is_over_leaves_signals_as_they_were(chief):
     os.set_blocking(end, False)
     signal.set_wakeup_fd(end)
     try:
-        cluster = Cluster(chief, (nobody(),), (), "worker", 0)
-        show = pytest.fail
-        for keep_on in (True, False):
-            with peers.Watch(
-                cluster, fatal=[], awaited=[], told=[], timeout=1, show=show, keep_on=keep_on
-            ) as watch:
+        for role in ("worker", "chief"):
+            cluster = Cluster(chief, (nobody(),), (), role, 0)
+            settings = Settings(cluster, "parameter_server", "nowhere", 1000, 0, 1, None)
+            with peers.Watch(settings, pytest.fail) as watch:
                 replaced = {
                     number for number in before if signal.getsignal(number) != before[number]
                 }
-                assert replaced == (set(before) if keep_on else set())
+                assert replaced == (set(before) if role == "worker" else set())
             assert watch.received is None
             assert {number: signal.getsignal(number) for number in before} == before
     finally:
@@ -301,7 +301,7 @@ def test_a_watch_that_is_over_leaves_signals_as_they_were(chief):
 def test_when_it_is_over_nothing_ends_the_process_any_more(chief):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(listening())
-        with watching(chief, ps=(server,), fatal=["ps"], body="pass") as process:
+        with watching(chief, ps=(server,), body="pass") as process:
             assert process.stdout.readline() == "ended\n"
             stack.close()
             assert end_of(process) == (0, "", "")

@@ -3,6 +3,7 @@
 What a worker does in a step is taken apart here: it leaves its gradient, and is told the next.
 """
 
+import logging
 import threading
 
 import numpy as np
@@ -34,7 +35,7 @@ def trained(first, end, weights=(1.0, 2.0, 3.0)):
 class Member:
     """A trainer: half the mean of the squares of `batch @ weights` is its loss."""
 
-    def __init__(self, servers, rank, trainers, ps=1):
+    def __init__(self, servers, rank, trainers, ps=1, normalizes=False):
         self.place = servers.member(rank, trainers, ps)
         with tf.Graph().as_default() as graph, tf.compat.v1.device(servers.device(self.place)):
             step = tf.compat.v1.train.get_or_create_global_step()
@@ -43,6 +44,8 @@ class Member:
             part = self.steps.part
             rows = tf.constant(DATA)[part.step % 20][part.first : part.first + part.size]
             own = tf.reduce_mean(tf.square(tf.linalg.matvec(rows, weights))) / 2
+            if normalizes:
+                tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, tf.no_op())
             descent = tf.compat.v1.train.GradientDescentOptimizer(RATE)
             self._train = self.steps.minimize(descent, own, own, step, Recipe())
             self._loss = self.steps.loss(own)
@@ -208,6 +211,15 @@ def test_stamps_grow_though_the_chief_goes_back(servers):
         stamps.append(int(worker.session.run(worker.steps._stamp)))
     assert stamps == [stamp(1, 0), stamp(2, 7), stamp(3, 3), stamp(4, 3)]
     assert stamps == sorted(stamps)
+
+
+@pytest.mark.parametrize(("rank", "lines"), [(0, 1), (1, 0)])
+def test_the_chief_tells_that_parts_are_normalized_each_by_itself(servers, caplog, rank, lines):
+    with caplog.at_level(logging.WARNING, logger="cnn_mnist"):
+        Member(servers, rank, 2)
+        assert caplog.messages == []
+        Member(servers, rank, 2, normalizes=True)
+    assert len(caplog.messages) == lines
 
 
 def test_the_chief_alone_takes_every_row(servers):

@@ -52,21 +52,21 @@ def with_task(**task):
 
 
 @pytest.mark.parametrize(
-    ("role", "index", "name", "address", "path"),
+    ("role", "index", "name", "address", "device"),
     [
-        ("chief", 0, "chief", "a:2222", "TF_CONFIG: cluster.chief[0]"),
-        ("worker", 0, "worker 0", "b:2222", "TF_CONFIG: cluster.worker[0]"),
-        ("worker", 2, "worker 2", "d:2222", "TF_CONFIG: cluster.worker[2]"),
-        ("ps", 1, "ps 1", "f:2222", "TF_CONFIG: cluster.ps[1]"),
-        ("evaluator", 0, "evaluator", "", "TF_CONFIG: cluster.evaluator[0]"),
+        ("chief", 0, "chief", "a:2222", "/job:chief/task:0"),
+        ("worker", 0, "worker 0", "b:2222", "/job:worker/task:0"),
+        ("worker", 2, "worker 2", "d:2222", "/job:worker/task:2"),
+        ("ps", 1, "ps 1", "f:2222", "/job:ps/task:1"),
+        ("evaluator", 0, "evaluator", "", "/job:evaluator/task:0"),
     ],
 )
-def test_a_process_of_a_cluster(role, index, name, address, path):
+def test_a_process_of_a_cluster(role, index, name, address, device):
     cluster = of(role, index)
     assert cluster == Cluster(
         "a:2222", ("b:2222", "c:2222", "d:2222"), ("e:2222", "f:2222"), role, index
     )
-    assert (cluster.name, cluster.address, cluster.path) == (name, address, path)
+    assert (cluster.name, cluster.address, cluster.device) == (name, address, device)
     assert cluster.trainers == ("a:2222", "b:2222", "c:2222", "d:2222")
     assert cluster.spec == JOBS
 
@@ -74,8 +74,7 @@ def test_a_process_of_a_cluster(role, index, name, address, path):
 def test_the_place_among_the_trainers():
     for role, index, rank in (("chief", 0, 0), ("worker", 0, 1), ("worker", 2, 3)):
         cluster = of(role, index)
-        assert cluster.rank == rank
-        assert cluster.trainers[rank] == cluster.address
+        assert cluster.trainers.index(cluster.address) == rank
 
 
 def test_jobs_without_addresses_are_not_in_the_spec():

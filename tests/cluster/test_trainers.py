@@ -13,6 +13,7 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster import notice, trainers
+from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.splits import batch_indices
 from cnn_mnist.recipes import Recipe
@@ -40,9 +41,8 @@ class Member:
     def __init__(self, servers, rank, of, strategy, data, model_dir, recipe=RECIPE):
         place = servers.member(rank, of, 2)
         self._log = io.StringIO()
-        self.trainer = trainers.Trainer(
-            place, strategy, recipe, data.train, str(model_dir), self._log
-        )
+        settings = Settings(place, strategy, str(model_dir), 1000, 0, 600, None)
+        self.trainer = trainers.Trainer(settings, recipe, data.train, self._log)
         config, target = servers.session_config(place), servers.target(place)
         with tf.Graph().as_default() as graph, tf.compat.v1.device(servers.device(place)):
             tf.compat.v1.train.create_global_step()
