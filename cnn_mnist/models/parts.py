@@ -5,7 +5,7 @@ on an equal part. In a cluster the step is one that the process was given, and t
 part of that step's batch. Random numbers are drawn for the whole batch, of which a part takes its
 own rows: so the parts together see what one process sees.
 
-Shapes are written with these axes: B rows of the whole batch, b rows of a part.
+Axes: B rows of the whole batch, b rows of a part.
 """
 
 import dataclasses
@@ -24,8 +24,7 @@ class Part:
 
     Attributes:
       step: whose batch it is: `int64`, a scalar tensor.
-      first: the first row.
-      size: how many rows.
+      first, size: the first row, and how many.
       batch_size: of the whole batch.
     """
 
@@ -62,14 +61,11 @@ def step() -> Any:
 
 
 def rows_of_batch(draw: Callable[[Any], Any], rows: Any) -> Any:
-    """What `draw` gives for `rows`, as if the others of the batch were there too.
+    """What `draw` gives for `rows`, as if the others of the batch were there too: `[b, ...]`.
 
     Args:
       draw: takes the number of rows B, an integer or a scalar tensor, and gives `[B, ...]`.
-      rows: the number of rows that the graph has: a scalar.
-
-    Returns:
-      `[b, ...]`.
+      rows: the number of rows that the graph has, b: a scalar.
     """
     part = _part()
     if part is not None:

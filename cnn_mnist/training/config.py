@@ -26,12 +26,11 @@ def run_config(
       replicas: the devices that each hold a replica of the network, if there are several.
       session_config: a `ConfigProto`; None for that of one process.
     """
-    if session_config is None:
-        session_config = sessions.for_replicas() if replicas else sessions.config()
+    of_one_process = sessions.for_replicas if replicas else sessions.config
     return estimator.RunConfig(
         model_dir=model_dir,
         tf_random_seed=recipe.seed,
-        session_config=session_config,
+        session_config=session_config or of_one_process(),
         save_checkpoints_steps=save_checkpoints_steps,
         save_summary_steps=min(SUMMARY_STEPS, recipe.eval_every_steps or SUMMARY_STEPS),
         train_distribute=devices.mirrored(replicas) if replicas else None,
