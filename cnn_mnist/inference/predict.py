@@ -25,10 +25,8 @@ class Answer:
 
     Attributes:
       file: as it was given or found.
-      digit: the most probable class.
-      probability: of that digit, 0 to 1.
-      runner_up: the second most probable class.
-      runner_up_probability: of that digit, 0 to 1.
+      digit, runner_up: the most probable class, and the second.
+      probability, runner_up_probability: theirs, 0 to 1.
     """
 
     file: str
@@ -45,8 +43,7 @@ def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "
     TensorFlow is loaded once the files are read, and not at all if none can be.
 
     Args:
-      recipe: names the network.
-      model_dir: a folder of checkpoints, or a checkpoint's prefix.
+      recipe, model_dir: as of a `Predictor`.
       patterns: files, folders and globs; see `images.find_images`.
       output: a key of `FORMATS`.
 
@@ -70,12 +67,7 @@ def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "
 
 
 def read_images(patterns: Sequence[str]) -> tuple[list[Path], np.ndarray, list[InputError]]:
-    """Reads what can be read.
-
-    Returns:
-      The N files that hold a digit, their images, `uint8 [N, 28, 28]`, and what is wrong with the
-      others.
-    """
+    """N files that hold a digit, their images, `uint8 [N, 28, 28]`, and the errors of others."""
     files: list[Path] = []
     images: list[np.ndarray] = []
     errors: list[InputError] = []
@@ -95,12 +87,7 @@ def read_images(patterns: Sequence[str]) -> tuple[list[Path], np.ndarray, list[I
 
 
 def answers(files: Sequence[Path], probabilities: np.ndarray) -> list[Answer]:
-    """Names each file's two most probable digits.
-
-    Args:
-      files: N paths.
-      probabilities: `float32 [N, K]`.
-    """
+    """Names the two most probable digits of N files; probabilities `float32 [N, K]`."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
     return [
         Answer(
