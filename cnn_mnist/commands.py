@@ -26,22 +26,16 @@ from cnn_mnist.utils import console
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """The flags that do not belong to a recipe; `main` says what each of them means."""
 
-    model_dir: str
     data_dir: str | None
     class_names: list[str]
-    log_every_n_iter: int
-    save_checkpoints_steps: int
     steps_per_call: int
     images: list[str]
     output: str
     export_dir: str
     format: str
-    strategy: str
-    cluster_timeout: float
-    index_log_dir: str | None
     cluster: Cluster | None
 
 
@@ -153,12 +147,10 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
 
 
 def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Then) -> int:
-    names = [field.name for field in dataclasses.fields(Settings)]
-    settings = Settings(**{name: getattr(options, name) for name in names})
     if cluster.role == "ps":  # has no images
-        return roles.serve(cluster, settings)
+        return roles.serve(cluster, options)
     data = _load(recipe, options)
-    code = roles.play(cluster, recipe, data, settings)
+    code = roles.play(cluster, recipe, data, options)
     goes_on = "evaluator" if cluster.has_evaluator and then is _report else "chief"
     if code or cluster.role != goes_on:
         return code

@@ -52,16 +52,9 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     picture = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(1 / 3, 0, 1))
     brightness = picture.to_rgba(shares)[..., :3] @ [0.299, 0.587, 0.114]  # ITU-R BT.601, [K, K]
     for (row, column), count in np.ndenumerate(counts):
-        axes.text(
-            column,
-            row,
-            str(count),
-            ha="center",
-            va="center",
-            fontsize=9 if count < 10_000 else 7,
-            weight="bold" if row == column else "normal",
-            color="white" if brightness[row, column] < 0.5 else "black",
-        )
+        cell = axes.text(column, row, str(count), ha="center", va="center")
+        cell.set(fontsize=9 if count < 10_000 else 7, weight="bold" if row == column else "normal")
+        cell.set(color="white" if brightness[row, column] < 0.5 else "black")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     if max(map(len, names)) > 3:
@@ -86,13 +79,9 @@ def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
     for place, mistake in enumerate(found, start=1):
         axes = figure.add_subplot(rows, _MISTAKES_PER_ROW, place)
         _show(axes, mistake.image)
-        caption = axes.set_title(
-            f"true: {names[mistake.true]}\n"
-            f"predicted: {names[mistake.predicted]}\n"
-            f"probability {mistake.probability:.4f}",
-            fontsize=8,
-        )
-        _plain([caption])
+        true, predicted = names[mistake.true], names[mistake.predicted]
+        text = f"true: {true}\npredicted: {predicted}\nprobability {mistake.probability:.4f}"
+        _plain([axes.set_title(text, fontsize=8)])
     return figure
 
 

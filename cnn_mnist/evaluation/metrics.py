@@ -29,11 +29,8 @@ class ClassScore:
     """How one class was recognised. A share of nothing is None: a 0 would look like a result.
 
     Attributes:
-      index: the label.
-      name: what people call it.
-      images: how many are of this class.
-      predicted: how many were taken for it.
-      right: how many are both.
+      index, name: the label, and what people call it.
+      images, predicted, right: how many are of this class, were taken for it, and are both.
       accuracy: right / images, the recall of the class.
       precision: right / predicted.
       f1: 2 right / (images + predicted), the harmonic mean of both.

@@ -68,8 +68,8 @@ def dense(activation: str) -> Layer:
 
 def _pixelwise(name: str, kernel: list[list[float]]) -> Layer:
     """Multiplies the channels of each pixel by a constant, `[C, new C]`."""
-    config = {"padding": "valid", "activation": "linear", "use_bias": False}
-    return Layer("Conv2D", name, config, constants={"kernel": np.array([[kernel]], np.float32)})
+    constants = {"kernel": np.array([[kernel]], np.float32)}
+    return Layer("Conv2D", name, conv2d(use_bias=False).config, constants=constants)
 
 
 BATCH_NORM = Layer(

@@ -4,12 +4,12 @@ Results go to stdout as a table, JSON or CSV; what cannot be read goes to stderr
 """
 
 import csv
-import dataclasses
 import io
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError, shown
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the network sees in one file. The fields' names are those of JSON and CSV.
 
     Attributes:
@@ -117,16 +116,13 @@ def as_table(rows: Sequence[Answer]) -> str:
 
 def as_json(rows: Sequence[Answer]) -> str:
     """For programs: a list of objects with the fields of `Answer`."""
-    return json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
+    return json.dumps([row._asdict() for row in rows], indent=2) + "\n"
 
 
 def as_csv(rows: Sequence[Answer]) -> str:
     """For programs and spreadsheets: a header with the fields of `Answer`, then a line for each."""
     text = io.StringIO()
-    fields = [field.name for field in dataclasses.fields(Answer)]
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(dataclasses.asdict(row) for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([Answer._fields, *rows])
     return text.getvalue()
 
 

@@ -8,9 +8,8 @@ own rows: so the parts together see what one process sees.
 Axes: B rows of the whole batch, b rows of a part.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnn_mnist.utils.lazy import tf
 
@@ -18,8 +17,7 @@ from cnn_mnist.utils.lazy import tf
 STEP, ROWS = "part/step", "part/rows"
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """Rows of a batch.
 
     Attributes:
@@ -44,8 +42,9 @@ def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:
 
 def set_part(part: Part) -> None:
     """Makes it the part of the default graph."""
-    tf.compat.v1.add_to_collection(STEP, part.step)
-    for number in (part.first, part.size, part.batch_size):
+    step, *rows = part
+    tf.compat.v1.add_to_collection(STEP, step)
+    for number in rows:
         tf.compat.v1.add_to_collection(ROWS, number)
 
 

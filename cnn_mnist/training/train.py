@@ -96,12 +96,12 @@ def train(
             return result(model_dir)
         from cnn_mnist import estimator
         from cnn_mnist.data.input_fns import naming_shard
-        from cnn_mnist.training import config, devices, loop, saving, validation
+        from cnn_mnist.training import config, loop, saving, validation
         from cnn_mnist.training import hooks as ours
 
         # The Estimator, and how its steps are made into calls of the session.
         start = time.monotonic()
-        replicas = devices.replicas(strategy, recipe, steps_per_call)
+        replicas = config.replicas(strategy, recipe, steps_per_call)
         run_config = config.run_config(recipe, model_dir, save_checkpoints_steps, replicas)
         steps = loop.Steps(recipe, run_config, steps_per_call, log_every_n_iter)
         classifier = estimator.Estimator(
