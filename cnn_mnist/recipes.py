@@ -73,8 +73,8 @@ class Recipe:
     """Everything that decides the result of a training run, apart from the data itself.
 
     The defaults are those of the layers tutorial of TensorFlow 1.x, `cnn_mnist.py`. Weights, loss
-    and optimizer are `float32` in any precision. Names of networks, optimizers, schedules and
-    augmentations are looked up when they are used: see `models/tables.py`.
+    and optimizer are `float32` in any precision. Names are looked up in `models/tables.py` when
+    they are used.
 
     Raises:
       RecipeError: for a value out of range.

@@ -8,8 +8,8 @@ chunks: sums of real numbers are kept as whole multiples of 2^-32, which add up 
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -81,43 +81,6 @@ class CalibrationBin:
     images: int
     confidence: float | None
     accuracy: float | None
-
-
-class Metric(NamedTuple):
-    """An entry of `OF_ALL` or `OF_CLASS`.
-
-    Attributes:
-      name: for people.
-      of: takes a `Report`, or a `ClassScore`; returns the number, None where there is none.
-      format: how Python writes the number for people.
-    """
-
-    name: str
-    of: Callable[[Any], float | None]
-    format: str
-
-    def text(self, source: Any) -> str:
-        """The metric of a `Report` or a `ClassScore` for people; "-" where there is none."""
-        value = self.of(source)
-        return "-" if value is None else format(value, self.format)
-
-
-# What the report tells of each class, in this order, in the terminal and on the page.
-OF_CLASS = (
-    Metric("accuracy", lambda score: score.accuracy, ".4f"),
-    Metric("precision", lambda score: score.precision, ".4f"),
-    Metric("F1", lambda score: score.f1, ".4f"),
-    Metric("images", lambda score: score.images, ","),
-    Metric("right", lambda score: score.right, ","),
-)
-# And of all images; the page has a card for each.
-OF_ALL = (
-    Metric("accuracy", lambda report: report.accuracy, ".4f"),
-    Metric("images", lambda report: report.images, ","),
-    Metric("mistakes", lambda report: report.images - report.right, ","),
-    Metric("loss (nats)", lambda report: report.loss, ".4f"),
-    Metric("calibration error", lambda report: report.calibration_error, ".4f"),
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

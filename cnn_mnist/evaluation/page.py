@@ -4,7 +4,8 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, Report
+from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
+from cnn_mnist.evaluation.metrics import Report
 
 # Heading, the name of the section's figure or table, and what it shows, for a learner.
 _SECTIONS = (
@@ -89,7 +90,11 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     )
     sections = ""
     for heading, name, explanation in _SECTIONS:
-        shown = _class_table(report) if name == "classes" else _picture(pictures[name], heading)
+        if name == "classes":
+            shown = _class_table(report)
+        else:
+            data = base64.b64encode(pictures[name]).decode()
+            shown = f'<img alt="{escape(heading)}" src="data:image/png;base64,{data}">'
         sections += (
             f"<section>\n<h2>{escape(heading)}</h2>\n<p>{escape(explanation)}</p>\n"
             f'<div class="wide" tabindex="0">{shown}</div>\n</section>\n'
@@ -104,14 +109,9 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
 
 def _class_table(report: Report) -> str:
     names = ("class", *(metric.name for metric in OF_CLASS))
-    table = "".join(f'<th scope="col">{name}</th>' for name in names)
-    table = f"<table>\n<thead><tr>{table}</tr></thead>\n<tbody>\n"
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
+    rows = ""
     for score in report.worst_first:
         cells = "".join(f"<td>{metric.text(score)}</td>" for metric in OF_CLASS)
-        table += f'<tr><th scope="row">{escape(score.name)}</th>{cells}</tr>\n'
-    return f"{table}</tbody>\n</table>"
-
-
-def _picture(content: bytes, text: str) -> str:
-    data = base64.b64encode(content).decode("ascii")
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'
+        rows += f'<tr><th scope="row">{escape(score.name)}</th>{cells}</tr>\n'
+    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>"

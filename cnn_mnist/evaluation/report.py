@@ -19,7 +19,8 @@ from rich.text import Text
 
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation import figures
-from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, Report
+from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
+from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files

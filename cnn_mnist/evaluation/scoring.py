@@ -31,10 +31,9 @@ class TallyHook(estimator.SessionRunHook):
 def score(
     recipe: Recipe, checkpoint: str, split: Split, class_names: Sequence[str], folder: str
 ) -> tuple[Report, int]:
-    """Scores the checkpoint of a prefix; the Estimator adds a point to the curves in `folder/eval`.
+    """The report on the checkpoint of a prefix, and the checkpoint's global step.
 
-    Returns:
-      The report, and the global step of the checkpoint.
+    The Estimator adds a point to the curves in `folder/eval`.
 
     Raises:
       OSError, CurvesError: the curves cannot be written, on a full disk.

@@ -14,12 +14,10 @@ from cnn_mnist.utils.errors import InputError
 
 
 class Format(NamedTuple):
-    """An entry of `FORMATS`.
+    """An entry of `FORMATS`: what it is called, and what writes it.
 
-    Attributes:
-      meaning: for people.
-      write: takes a recipe, `model_dir`, `export_dir`, the classes' names and a function that loads
-        the data set; returns what a person can do with the result, in lines.
+    `write` takes a recipe, `model_dir`, `export_dir`, the classes' names and a function that loads
+    the data set; it returns what a person can do with the result, in lines.
     """
 
     meaning: str

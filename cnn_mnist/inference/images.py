@@ -83,15 +83,12 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads one picture of a digit and places the digit as MNIST's are; see `ink.digit_image`.
+    """Reads a picture of a digit, placed as MNIST's are: `uint8 [28, 28]`, 0 (paper) to 255 (ink).
 
     PNG, JPEG and BMP may have any size, colours, transparency and orientation (EXIF). Of several
     frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or floats 0 to 1, of
     shape `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` (red, green, blue, opacity). A stack of
     images is refused: one file is one answer, and stacks are what `Predictor.predict` takes.
-
-    Returns:
-      `uint8 [28, 28]`, 0 (paper) to 255 (ink).
 
     Raises:
       ImageError: a file that cannot be read, is too large or damaged, or shows no digit.

@@ -17,7 +17,6 @@ from cnn_mnist.models.model_fn import IMAGE_SHAPES
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import sessions
 
-DTYPES = ("uint8", "float32")  # of images
 CHUNK = 200  # images a run of the graph: the fastest of 10 to 1000; activations take 20 MB
 
 
@@ -52,7 +51,7 @@ class Predictor:
             self.checkpoint = restore.newest(recipe, model_dir)
         with tf.Graph().as_default():
             mode = estimator.ModeKeys.PREDICT
-            fed = {dtype: graphs.build(recipe, mode, dtype=dtype) for dtype in DTYPES}
+            fed = {dtype: graphs.build(recipe, mode, dtype=dtype) for dtype in ("uint8", "float32")}
             self._session = tf.compat.v1.Session(config=sessions.config())
             try:
                 self.global_step = restore.read_into(self._session, self.checkpoint, recipe)

@@ -12,17 +12,11 @@ from cnn_mnist.utils.lazy import tf
 
 
 class Augment(NamedTuple):
-    """How far training images are moved at most, in each direction.
+    """How far training images are moved at most, in each direction."""
 
-    Attributes:
-      shift: pixels.
-      rotation: degrees.
-      zoom: share of 1.
-    """
-
-    shift: float = 0.0
-    rotation: float = 0.0
-    zoom: float = 0.0
+    shift: float = 0.0  # pixels
+    rotation: float = 0.0  # degrees
+    zoom: float = 0.0  # share of 1
 
     @property
     def meaning(self) -> str:

@@ -23,10 +23,8 @@ LARGE_KERNEL = 2**20  # values, beyond a core's cache
 NORM_DECAY = 0.95  # of the moving averages: they forget a batch in some 20 steps
 NORM_EPSILON = 1e-3  # of Keras
 
-# (shape of a kernel, key of a random stream) -> its initial values, `float32`.
-Initializer = Callable[[list[int], Any], Any]
-# What a layer does to its output, as `tf.nn.relu`.
-Activation = Callable[[Any], Any]
+Initializer = Callable[[list[int], Any], Any]  # shape, key of a random stream -> `float32` values
+Activation = Callable[[Any], Any]  # what a layer does to its output, as `tf.nn.relu`
 
 
 def conv2d(
@@ -74,15 +72,11 @@ def batch_norm(net: Any, name: str, *, training: bool, activation: Activation | 
     training, which are variables; what moves them is in the collection `UPDATE_OPS`.
     """
     with tf.compat.v1.variable_scope(name):
-        gamma, beta = _per_channel(net, "gamma"), _per_channel(net, "beta")
-        averages = [_per_channel(net, "moving_mean"), _per_channel(net, "moving_variance")]
+        names = ("gamma", "beta", "moving_mean", "moving_variance")
+        gamma, beta, *averages = (_per_channel(net, variable) for variable in names)
+        given = [None, None] if training else averages
         output, *batch = tf.compat.v1.nn.fused_batch_norm(
-            net,
-            gamma,
-            beta,
-            *([None, None] if training else averages),
-            epsilon=NORM_EPSILON,
-            is_training=training,
+            net, gamma, beta, *given, epsilon=NORM_EPSILON, is_training=training
         )
         if training:
             for average, value in zip(averages, batch, strict=True):

@@ -18,18 +18,12 @@ STEP, ROWS = "part/step", "part/rows"
 
 
 class Part(NamedTuple):
-    """Rows of a batch.
+    """Rows of a batch."""
 
-    Attributes:
-      step: whose batch it is: `int64`, a scalar tensor.
-      first, size: the first row, and how many.
-      batch_size: of the whole batch.
-    """
-
-    step: Any
-    first: int
-    size: int
-    batch_size: int
+    step: Any  # whose batch it is: `int64`, a scalar tensor
+    first: int  # the first row
+    size: int  # how many rows
+    batch_size: int  # of the whole batch
 
 
 def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:

@@ -49,15 +49,12 @@ def run_config(
 
 
 def replicas(strategy: str, recipe: Recipe, steps_per_call: int) -> list[str]:
-    """The devices, `/device:GPU:0` and so on, that each are to hold a replica of the network.
+    """The devices, `/device:GPU:0` and so on, that each hold a replica: at least two, or none.
 
     Args:
       strategy: "mirrored", or "auto" for as many replicas as there are GPUs.
       recipe: whose batches are split among the replicas.
       steps_per_call: training steps that a call of the session takes.
-
-    Returns:
-      At least two, or none for a network without replicas.
 
     Raises:
       DeviceError: the replicas cannot be had, or cannot train that.

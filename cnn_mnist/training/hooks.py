@@ -20,7 +20,7 @@ from cnn_mnist.utils.console import shows_bars
 from cnn_mnist.utils.process import SIGNALS, Ending
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
-WATCHED = "watched"  # what `FiniteGuard` looks at, where the graph takes several steps a call
+WATCHED = "watched"  # the `watched` of each step, where the graph takes several steps a call
 SHOWN_NAMES = 10  # of what is not finite
 
 
@@ -113,10 +113,7 @@ class _StepsPerSecond(bars.ProgressColumn):
 
 
 def watched(loss: Any) -> Any:
-    """What `FiniteGuard` looks at after a step: `float32 [1 + variables]`.
-
-    The loss, and the sums of squares of `_floating_variables()`.
-    """
+    """The loss, and half of each floating variable's sum of squares: `float32 [1 + variables]`."""
 
     def half_square(variable: Any) -> Any:
         with tf.device(variable.device):  # a parameter server's stays there

@@ -104,9 +104,8 @@ def train(
         replicas = config.replicas(strategy, recipe, steps_per_call)
         run_config = config.run_config(recipe, model_dir, save_checkpoints_steps, replicas)
         steps = loop.Steps(recipe, run_config, steps_per_call, log_every_n_iter)
-        classifier = estimator.Estimator(
-            steps.model_fn, config=steps.run_config, params=recipe.params()
-        )
+        params = recipe.params()
+        classifier = estimator.Estimator(steps.model_fn, config=steps.run_config, params=params)
         events.begin(model_dir)
 
         # Hooks, in the order in which they act.

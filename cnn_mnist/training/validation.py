@@ -27,6 +27,8 @@ from cnn_mnist.utils.files import write_files
 SCORE = "score.json"  # beside the best checkpoint
 CHECK = "sha256"  # in it: of the rest of its content
 
+Show = Callable[[str], None]  # prints a line
+
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +74,7 @@ class Scores:
       best: the folder of the best checkpoint.
     """
 
-    def __init__(self, what: Record, model_dir: str, show: Callable[[str], None]) -> None:
+    def __init__(self, what: Record, model_dir: str, show: Show) -> None:
         self._record, self._show = what, show
         self.best = Path(model_dir) / BEST
         self._curves = events.writer(Path(model_dir) / VALIDATION)
@@ -109,12 +111,7 @@ class ValidationHook(estimator.SessionRunHook):
     """
 
     def __init__(
-        self,
-        what: Record,
-        split: Split,
-        model_dir: str,
-        show: Callable[[str], None],
-        calls: Calls,
+        self, what: Record, split: Split, model_dir: str, show: Show, calls: Calls
     ) -> None:
         self._recipe, self._split, self._calls = what.recipe, split, calls
         self._open_scores = functools.partial(Scores, what, model_dir, show)
