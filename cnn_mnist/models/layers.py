@@ -138,9 +138,9 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
 
 
 def glorot_uniform(shape: list[int], key: Any) -> Any:
-    """Uniform within `+-sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010); Keras's default.
+    """Uniform within `+-sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010, "Xavier").
 
-    Layers start from it unless told otherwise.
+    Layers start from it unless told otherwise, as in Keras.
     """
     limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
     return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
@@ -226,7 +226,7 @@ def _matmul(net: Any, kernel: Any) -> Any:
 
 
 def _biased(net: Any) -> Any:
-    """Adds the `bias` of the layer whose variable scope is open, with a right gradient.
+    """Adds the `bias` of the open layer, as `tf.nn.bias_add`, with a right gradient in `bfloat16`.
 
     TensorFlow's own (2.15 to 2.21) adds up in `bfloat16`: a sum that has grown to 256 times what is
     still to be added stays as it is. Of the 78,400 values of the classic network's first layer it

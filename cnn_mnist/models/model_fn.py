@@ -26,7 +26,7 @@ def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe
 
     Args:
       descent: an optimizer of `tf.compat.v1.train`.
-      objective, loss: scalars: what it makes smaller, and what is shown.
+      objective, loss: what it makes smaller, and what is shown; both are scalars.
       step: the global step.
       recipe: whether the weights are averaged.
     """
