@@ -29,18 +29,7 @@ _HOME = {
 }
 _OF_TENSORFLOW = ("Predictor", "cnn_model_fn")  # their modules load it
 
-__all__ = [
-    "RECIPES",
-    "Dataset",
-    "Predictor",
-    "Recipe",
-    "__version__",
-    "cnn_model_fn",
-    "evaluate",
-    "export",
-    "load",
-    "train",
-]
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """What each `--mode` does: calls a function of the package, and prints what came of it.
 
-To add a mode, write its function and list it in `MODES`. TensorFlow is loaded by those functions,
-after everything that can be checked without it was found good.
+To add a mode, write its function and list it in `MODES`. The functions load TensorFlow, after
+everything that can be checked without it was found good.
 """
 
 import dataclasses
@@ -26,23 +26,17 @@ from cnn_mnist.utils import console
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """The flags that do not belong to a recipe; `main` says what each of them means."""
 
-    model_dir: str
     data_dir: str | None
     class_names: list[str]
-    log_every_n_iter: int
-    save_checkpoints_steps: int
     steps_per_call: int
     images: list[str]
     output: str
     export_dir: str
     format: str
-    strategy: str
-    cluster_timeout: float
-    index_log_dir: str | None
-    cluster: Cluster | None
+    cluster: Cluster | None  # type: ignore[assignment]  # None: this process trains alone
 
 
 def train_and_eval(recipe: Recipe, options: Options) -> int:
@@ -78,8 +72,7 @@ def show_data(recipe: Recipe, options: Options) -> int:
     folder = Path(options.model_dir) / "data"
     pictures = report.write_data_figures(data, options.class_names, folder)
     report.to_tensorboard(pictures, folder, step=0, prefix="data")
-    for name in pictures:
-        print(folder / f"{name}.png")
+    print(*(folder / f"{name}.png" for name in pictures), sep="\n")
     return 0
 
 
@@ -98,9 +91,7 @@ def export_network(recipe: Recipe, options: Options) -> int:
         class_names=options.class_names,
         data_dir=options.data_dir,
     )
-    print(f"exported      {shlex.quote(options.export_dir)}")
-    for line in exported.told:
-        print(line)
+    print(f"exported      {shlex.quote(options.export_dir)}", *exported.told, sep="\n")
     return 0
 
 
@@ -108,11 +99,10 @@ class Mode(NamedTuple):
     """An entry of `MODES`.
 
     Attributes:
-      run: takes what is trained and the other flags; returns the exit code. Its docstring is what
-        `--help` tells.
+      run: returns the exit code. Its docstring is what `--help` tells.
       trains: whether the classic recipe is meant where none is named, and a cluster takes part;
         otherwise what was trained in `model_dir`.
-      writes: whether it cannot do without writing into `model_dir`.
+      writes: whether it must write into `model_dir`.
     """
 
     run: Callable[[Recipe, Options], int]
@@ -157,19 +147,10 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
 
 
 def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Then) -> int:
-    settings = Settings(
-        cluster=cluster,
-        strategy=options.strategy,
-        model_dir=options.model_dir,
-        save_checkpoints_steps=options.save_checkpoints_steps,
-        log_every_n_iter=options.log_every_n_iter,
-        cluster_timeout=options.cluster_timeout,
-        index_log_dir=options.index_log_dir,
-    )
     if cluster.role == "ps":  # has no images
-        return roles.serve(settings)
+        return roles.serve(options)
     data = _load(recipe, options)
-    code = roles.play(settings, recipe, data)
+    code = roles.play(options, recipe, data)
     goes_on = "evaluator" if cluster.has_evaluator and then is _report else "chief"
     if code or cluster.role != goes_on:
         return code
@@ -192,11 +173,8 @@ def _report(recipe: Recipe, options: Options, data: Dataset, checkpoint: str | N
         f"on {scores.images:,} images at step {scores.step:,}",
         flush=True,
     )
-    if scores.page is None:
-        place = scores.write_protected
-        print(f"report        left out, with all its files: {place} is write-protected")
-    else:
-        print(f"report        {scores.page}")
+    left_out = f"left out, with all its files: {scores.write_protected} is write-protected"
+    print(f"report        {scores.page or left_out}")
     return _print_places(recipe, options, data, scores.checkpoint)
 
 

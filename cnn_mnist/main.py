@@ -49,12 +49,11 @@ def _define_field(field: Any) -> None:
     """Defines a flag that, if given, replaces the recipe's field of its name."""
     parsers: dict[type, Any] = {int: WholeNumber, float: Number, str: flags.ArgumentParser}
     names = field.metadata[CHOICES] or TABLES.get(field.name)
-    parser = Choice(names) if names else parsers[field.type]()
     meaning = field.metadata[MEANING]
     if field.name in TABLES:
         meaning += f" {meanings(field.name)}."
-    left_out = f"(default: the recipe's; for {CLASSIC!r}: {field.default})"
-    _define(field.name, None, f"{meaning} {left_out}", parser)
+    meaning += f" (default: the recipe's; for {CLASSIC!r}: {field.default})"
+    _define(field.name, None, meaning, Choice(names) if names else parsers[field.type]())
 
 
 _define(
@@ -99,12 +98,7 @@ _define(
     flags.MultiFlag,
 )
 _define("output", "table", "How --mode=predict prints.", Choice(OUTPUTS))
-_define(
-    "export_dir",
-    None,
-    "The folder to make. Left out: none, but --mode=export needs it.",
-    TEXT,
-)
+_define("export_dir", None, "The folder to make. Left out: none, but --mode=export needs it.", TEXT)
 _define(
     "format",
     "saved_model",
@@ -145,7 +139,7 @@ for _field in dataclasses.fields(Recipe):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code: see `exits`.
+    """Runs a command and returns its exit code, as `process.code_of` tells it.
 
     Args:
       argv: the command, with or without the program's name before the flags; None: `sys.argv`,
@@ -179,21 +173,20 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
     files.check_folder("model_dir", FLAGS.model_dir, writable=mode.writes and not helps)
     if FLAGS.index_log_dir is not None:
         files.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
-    if not 1 <= FLAGS.cluster_timeout <= LONGEST_TIMEOUT:  # nor NaN
-        timeout = FLAGS.cluster_timeout
+    timeout, names = FLAGS.cluster_timeout, FLAGS.class_names
+    if not 1 <= timeout <= LONGEST_TIMEOUT:  # nor NaN
         raise UsageError(
             f"--cluster_timeout={timeout}: expected at least 1 and at most 1e9 seconds"
         )
-    names = FLAGS.class_names
     if len(names) != 10 or not all(names):
         raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names!r:.200}")
     if not all(map(str.isprintable, names)):
         raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
     if FLAGS.mode == "predict" and not all(FLAGS.images or [""]):
         raise UsageError("--mode=predict: expected --images=PATH, found none")
-    if FLAGS.mode == "export" and not FLAGS.export_dir:
-        raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
     if FLAGS.mode == "export":
+        if not FLAGS.export_dir:
+            raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
         files.check_folder("export_dir", FLAGS.export_dir, writable=True)
 
 
@@ -239,13 +232,11 @@ def check_cluster(cluster: Cluster | None, recipe: Recipe) -> None:
 
 def chosen_options(cluster: Cluster | None) -> Options:
     """The flags that do not belong to a recipe."""
-    strategy = "parameter_server" if cluster and FLAGS.strategy == "auto" else FLAGS.strategy
-    given: dict[str, Any] = {
-        field.name: FLAGS[field.name].value
-        for field in dataclasses.fields(Options)
-        if field.name not in ("cluster", "strategy")
-    }
-    return Options(cluster=cluster, strategy=strategy, **given)
+    names = [field.name for field in dataclasses.fields(Options) if field.name != "cluster"]
+    given: dict[str, Any] = {name: FLAGS[name].value for name in names}
+    if cluster and FLAGS.strategy == "auto":
+        given["strategy"] = "parameter_server"
+    return Options(cluster=cluster, **given)
 
 
 def run() -> None:

@@ -59,9 +59,13 @@ def _field(
         `default`, whatever the default will become.
     """
     metadata = {MEANING: meaning, HOLDS: holds, EXPECTED: expected, CHOICES: choices}
-    return dataclasses.field(
-        default=default, metadata=metadata | ({BEFORE: default} if is_younger else {})
-    )
+    before = {BEFORE: default} if is_younger else {}
+    return dataclasses.field(default=default, metadata=metadata | before)
+
+
+# Ranges of several fields: for messages, and whether a value is in it.
+_COUNT = ("at least 0", lambda value: value >= 0)
+_SHARE = ("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +73,8 @@ class Recipe:
     """Everything that decides the result of a training run, apart from the data itself.
 
     The defaults are those of the layers tutorial of TensorFlow 1.x, `cnn_mnist.py`. Weights, loss
-    and optimizer are `float32` in any precision. Names of networks, optimizers, schedules and
-    augmentations are looked up when they are used: see `models/tables.py`.
+    and optimizer are `float32` in any precision. Names are looked up in `models/tables.py` when
+    they are used.
 
     Raises:
       RecipeError: for a value out of range.
@@ -100,31 +104,22 @@ class Recipe:
         lambda value: 1 <= value < 2**63,
     )
     dropout_rate: float = _field(
-        0.4,
-        "Share of the last hidden layer that a step leaves out.",
-        "at least 0 and below 1",
-        lambda value: 0 <= value < 1,
+        0.4, "Share of the last hidden layer that a step leaves out.", *_SHARE
     )
     augment: str = _field("none", "How training images are moved.", is_younger=True)
     average_decay: float = _field(
         0.0,
         "Of the moving average of the weights that is scored; 0 for none.",
-        "at least 0 and below 1",
-        lambda value: 0 <= value < 1,
+        *_SHARE,
         is_younger=True,
     )
     validation_size: int = _field(
         5_000,
         "Training images set aside for validation, from the front of the training file.",
-        "at least 0",
-        lambda value: value >= 0,
+        *_COUNT,
     )
-    train_size: int = _field(
-        0, "Images to train on; 0 for all others.", "at least 0", lambda value: value >= 0
-    )
-    eval_every_steps: int = _field(
-        1_000, "Steps between two validations; 0 for none.", "at least 0", lambda value: value >= 0
-    )
+    train_size: int = _field(0, "Images to train on; 0 for all others.", *_COUNT)
+    eval_every_steps: int = _field(1_000, "Steps between two validations; 0 for none.", *_COUNT)
     precision: str = _field(
         "float32",
         "Of activations and products. auto: bfloat16 where the processor multiplies it, else "
@@ -158,9 +153,8 @@ class Recipe:
     def resolved(self, noted: "Recipe | None" = None) -> "Recipe":
         """The recipe with a precision to compute in, where it says `AUTO`.
 
-        Args:
-          noted: that of the run that goes on, which keeps its precision; None for a new one, which
-            takes bfloat16 where the processor has instructions for it, else float32.
+        A run that goes on keeps the precision that is `noted`; a new one takes bfloat16 where the
+        processor has instructions for it, else float32.
         """
         if self.precision != AUTO:
             return self

@@ -2,8 +2,7 @@
 
     python -m cnn_mnist.tensorboard --logdir=model_dir
 
-Ctrl-C ends it, with exit code 0: that is how it is meant to end. The other exit codes are those of
-`process.code_of`.
+Ctrl-C ends it, with exit code 0, as it is meant to. Other exit codes are those of `code_of`.
 """
 
 import argparse
@@ -30,7 +29,12 @@ def main(argv: Sequence[str]) -> int:
       RunError: it cannot listen there.
     """
     flags = _parser().parse_args(argv[1:])
-    _require_curves(flags.logdir)
+    if not any(Path(flags.logdir).rglob(EVENT_FILES)):
+        what = "no curves in it" if Path(flags.logdir).is_dir() else "there is no such folder"
+        raise UsageError(
+            f"--logdir={shown(flags.logdir)}: {what}; train first (make train), or name the "
+            "model_dir of a training (make tensorboard MODEL_DIR=...)"
+        )
     # `load_fast` would start another program, and tell of it at length.
     options = [argv[0], f"--logdir={flags.logdir}", f"--host={flags.host}", "--load_fast=false"]
     if flags.port is not None:
@@ -46,11 +50,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _launched(options: list[str]) -> str:
-    """Starts TensorBoard in a thread, and returns its address.
-
-    Raises:
-      RunError: it cannot listen there.
-    """
+    """Starts TensorBoard in a thread, and returns its address."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own modules, to its developers
         from tensorboard import program
@@ -77,20 +77,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) not in PORTS:
         raise argparse.ArgumentTypeError(f"expected 0 to {PORTS[-1]}, found {shown(text)}")
     return int(text)
-
-
-def _require_curves(logdir: str) -> None:
-    """Checks that there is something to show.
-
-    Raises:
-      UsageError: there is not.
-    """
-    if not any(Path(logdir).rglob(EVENT_FILES)):
-        what = "no curves in it" if Path(logdir).is_dir() else "there is no such folder"
-        raise UsageError(
-            f"--logdir={shown(logdir)}: {what}; train first (make train), or name the model_dir of "
-            "a training (make tensorboard MODEL_DIR=...)"
-        )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ class Evaluation(Report):
     """The report on a checkpoint. A notebook shows it as the page `report.html`.
 
     Attributes:
-      step: the global step of the checkpoint.
-      checkpoint: its prefix.
+      step, checkpoint: the checkpoint's global step, and its prefix.
       curves: of the training that led there.
       page: the file `report.html`, beside which are the figures and `report.json`; None if it
         could not be written.
@@ -46,10 +45,10 @@ class Evaluation(Report):
     def _repr_html_(self) -> str:
         from cnn_mnist.evaluation import report
 
-        page = report.as_page(self, self.curves)
+        page = html.escape(report.as_page(self, self.curves))
         # In a frame, lest the page's style reach the notebook.
-        frame = 'width="100%" height="900" style="border: 0" title="Test report"'
-        return f'<iframe srcdoc="{html.escape(page)}" {frame}></iframe>'
+        frame = f'width="100%" height="900" style="border: 0" title="{report.TITLE}"'
+        return f'<iframe srcdoc="{page}" {frame}></iframe>'
 
 
 def evaluate(
@@ -71,7 +70,7 @@ def evaluate(
       recipe: what was trained there; None for what is noted there.
       checkpoint: the prefix of another checkpoint, which is known to be whole.
       data: the images; None for those of `data_dir`.
-      data_dir: a folder that `load` can read; None: the MNIST inside the package.
+      data_dir: a folder that `load` can read; None for the MNIST inside the package.
       class_names: in the order of the labels.
 
     Raises:
@@ -100,9 +99,8 @@ def evaluate(
             folder = Path(model_dir) / "report"
             report.to_tensorboard(report.write(scores, learned, folder), folder, step)
             page = folder / "report.html"
-    fields = {field.name: getattr(scores, field.name) for field in dataclasses.fields(scores)}
     return Evaluation(
-        **fields,
+        **vars(scores),
         step=step,
         checkpoint=checkpoint,
         curves=learned,
@@ -112,6 +110,6 @@ def evaluate(
 
 
 def _write_protected(model_dir: Path) -> Path | None:
-    """The first of the folders that a report is written to which cannot be written to; or None."""
+    """The first folder of a report that is there and cannot be written to; or None."""
     places = (model_dir, model_dir / "eval", model_dir / "report")
     return next((p for p in places if p.exists() and not os.access(p, os.W_OK | os.X_OK)), None)

@@ -3,12 +3,12 @@
 They read the same in colour, in grey and to the colour-blind: every shade runs one way from light
 to dark, numbers stand in the cells, lines differ in style and marker as well.
 
-Axes: N examples, H = W = 28 pixels, K classes.
+Axes: N examples, K classes. `class_names` are of the K classes, in the order of the labels.
 """
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,12 +43,7 @@ def png(figure: Figure) -> bytes:
 
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Which classes were taken for which.
-
-    Args:
-      counts: `int64 [K, K]`, true class by predicted class.
-      class_names: of the K classes, in the order of the labels.
-    """
+    """Which classes were taken for which; counts `int64 [K, K]`, true class by predicted class."""
     shares, names = row_shares(counts), _short(class_names)
     side = max(4.5, 0.52 * len(names))  # inches
     figure = _figure(side + 2, side + 1)
@@ -57,16 +52,9 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     picture = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(1 / 3, 0, 1))
     brightness = picture.to_rgba(shares)[..., :3] @ [0.299, 0.587, 0.114]  # ITU-R BT.601, [K, K]
     for (row, column), count in np.ndenumerate(counts):
-        axes.text(
-            column,
-            row,
-            str(count),
-            ha="center",
-            va="center",
-            fontsize=9 if count < 10_000 else 7,
-            weight="bold" if row == column else "normal",
-            color="white" if brightness[row, column] < 0.5 else "black",
-        )
+        cell = axes.text(column, row, str(count), ha="center", va="center")
+        cell.set(fontsize=9 if count < 10_000 else 7, weight="bold" if row == column else "normal")
+        cell.set(color="white" if brightness[row, column] < 0.5 else "black")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
     if max(map(len, names)) > 3:
@@ -85,19 +73,15 @@ def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
     """A sheet of misread images, in the order given, each with what it is and was taken for."""
     names = _short(class_names)
     rows = max(1, -(-len(found) // _MISTAKES_PER_ROW))
-    figure = _figure(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5)
     several = f"The {len(found)} most confident mistakes"
-    _title(figure, {0: "No mistakes", 1: "The most confident mistake"}.get(len(found), several))
+    title = {0: "No mistakes", 1: "The most confident mistake"}.get(len(found), several)
+    figure = _figure(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5, title)
     for place, mistake in enumerate(found, start=1):
         axes = figure.add_subplot(rows, _MISTAKES_PER_ROW, place)
         _show(axes, mistake.image)
-        caption = axes.set_title(
-            f"true: {names[mistake.true]}\n"
-            f"predicted: {names[mistake.predicted]}\n"
-            f"probability {mistake.probability:.4f}",
-            fontsize=8,
-        )
-        _plain([caption])
+        true, predicted = names[mistake.true], names[mistake.predicted]
+        text = f"true: {true}\npredicted: {predicted}\nprobability {mistake.probability:.4f}"
+        _plain([axes.set_title(text, fontsize=8)])
     return figure
 
 
@@ -108,21 +92,16 @@ def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:
       bins: a `Report`'s.
       error: the expected calibration error, 0 to 1.
     """
-    figure = _figure(6.4, 6.4)
-    _title(figure, f"Calibration: expected calibration error {error:.4f}")
+    figure = _figure(6.4, 6.4, f"Calibration: expected calibration error {error:.4f}")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     filled = [found for found in bins if found.images]
     accuracy = [found.accuracy or 0.0 for found in filled]
     _bars(upper, filled, accuracy)
     _bars(lower, filled, [found.images for found in filled])
     upper.plot([0, 1], [0, 1], "k--", label="where confidence equals accuracy")
-    upper.plot(
-        [found.confidence or 0.0 for found in filled],
-        accuracy,
-        "o",
-        color=_DARK,
-        label="mean confidence and accuracy of a bin",
-    )
+    confidence = [found.confidence or 0.0 for found in filled]
+    label = "mean confidence and accuracy of a bin"
+    upper.plot(confidence, accuracy, "o", color=_DARK, label=label)
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy: share that is right")
     upper.legend(loc="upper left")
     # A symmetric log scale has a 0, and shows the one image beside the thousands.
@@ -137,8 +116,7 @@ def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:
 
 def learning_curves(curves: Curves) -> Figure:
     """Loss and accuracy of training and validation against the global step."""
-    figure = _figure(7.2, 6.4)
-    _title(figure, "Learning curves: training and validation")
+    figure = _figure(7.2, 6.4, "Learning curves: training and validation")
     upper, lower = figure.subplots(2, 1, sharex=True)
     # Each key out of the way of its curves: a loss falls, an accuracy rises.
     _curves(upper, curves.train_loss, curves.validation_loss, key="upper right")
@@ -161,7 +139,6 @@ def examples(
     Args:
       images: `uint8 [N, 28, 28]`.
       labels: integers `[N]`, 0 to K - 1.
-      class_names: of the K classes, in the order of the labels.
       per_class: the length of a row; what a class lacks is left blank.
     """
     names = _short(class_names)
@@ -171,27 +148,21 @@ def examples(
         for column, place in enumerate(np.flatnonzero(labels == row)[:per_class]):
             top, left = row * side, column * side
             sheet[top : top + 28, left : left + 28] = images[place]
-    figure = _figure(0.56 * per_class + 1.4, 0.56 * len(names) + 0.6)
+    figure = _figure(0.56 * per_class + 1.4, 0.56 * len(names) + 0.6, "Examples of each class")
     axes = figure.add_subplot()
     _show(axes, sheet)
     axes.set_yticks([row * side + 13.5 for row in range(len(names))], names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     _plain(axes.get_yticklabels())
-    _title(figure, "Examples of each class")
     return figure
 
 
 def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[str]) -> Figure:
-    """How many images of each class there are.
-
-    Args:
-      counts: for the name of each split, `int [K]`.
-      class_names: of the K classes, in the order of the labels.
-    """
+    """How many images of each class there are; `counts` has `int [K]` for each split's name."""
     names = _short(class_names)
-    figure = _figure(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3)
-    _title(figure, "Label distribution: images of each class")
+    title = "Label distribution: images of each class"
+    figure = _figure(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3, title)
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, (split, of_class) in zip(panels, counts.items(), strict=True):
         total = int(np.sum(of_class))
@@ -212,16 +183,14 @@ def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[s
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float, title: str = "") -> Figure:
     """An empty figure; width and height in inches."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches
     FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=12)
     return figure
-
-
-def _title(figure: Figure, text: str) -> None:
-    figure.suptitle(text, fontsize=12)
 
 
 def _show(axes: Axes, image: np.ndarray) -> None:
@@ -230,34 +199,19 @@ def _show(axes: Axes, image: np.ndarray) -> None:
 
 
 def _bars(axes: Axes, bins: Sequence[CalibrationBin], heights: Sequence[float]) -> None:
-    axes.bar(
-        [found.lower for found in bins],
-        heights,
-        [found.upper - found.lower for found in bins],
-        align="edge",
-        color=_LIGHT,
-        edgecolor=_DARK,
-    )
+    left, widths = [b.lower for b in bins], [b.upper - b.lower for b in bins]
+    axes.bar(left, heights, widths, align="edge", color=_LIGHT, edgecolor=_DARK)
 
 
-def _curves(
-    axes: Axes, train: Curve, validation: Curve, key: Literal["upper right", "lower right"]
-) -> None:
-    for curve, name, style, marker, color in (
+def _curves(axes: Axes, train: Curve, validation: Curve, key: Any) -> None:
+    for curve, name, line, marker, color in (
         (train, "training, one batch", "-", ".", _ORANGE),
         (validation, "validation, all images", "--", "s", _DARK),
     ):
         if curve.steps:
-            few = len(curve.steps) <= _MANY_POINTS
-            axes.plot(
-                curve.steps,
-                curve.values,
-                linestyle=style,
-                marker=marker if few else "",
-                markersize=5,
-                color=color,
-                label=name,
-            )
+            shown = marker if len(curve.steps) <= _MANY_POINTS else ""
+            style: dict[str, Any] = {"ls": line, "marker": shown, "ms": 5, "color": color}
+            axes.plot(curve.steps, curve.values, **style, label=name)
     if train.steps or validation.steps:
         axes.legend(loc=key)
     else:
@@ -267,20 +221,15 @@ def _curves(
 
 def _short(names: Iterable[str]) -> list[str]:
     """The names on one line each, and no wider than there is room for."""
-    return [_fitted(" ".join(name.split())) for name in names]
+    em = FontProperties(size=1)
 
+    def fitted(name: str) -> str:
+        shown = " ".join(name.split())[:100]  # of any font, more than there is room for
+        while text_to_path.get_text_width_height_descent(shown, em, ismath=False)[0] > NAME_WIDTH:
+            shown = shown.removesuffix("…")[:-1] + "…"
+        return shown
 
-def _fitted(line: str) -> str:
-    shown = line[:100]  # of any font, more than there is room for
-    while _width(shown) > NAME_WIDTH:
-        shown = shown.removesuffix("…")[:-1] + "…"
-    return shown
-
-
-def _width(line: str) -> float:
-    """In ems."""
-    font = FontProperties(size=1)
-    return text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
+    return [fitted(name) for name in names]
 
 
 def _plain(texts: Iterable[Text]) -> None:

@@ -1,17 +1,15 @@
 """What a classifier got right and wrong, tallied chunk by chunk; numpy only.
 
-Axes: B examples of a chunk, H = W = 28 pixels, K classes. In a confusion matrix the first axis is
-the true class, the second the predicted one.
+Axes: B examples of a chunk, K classes. A confusion matrix is `[true class, predicted class]`.
 
 Memory does not grow with the number of images, and no figure depends on how they are cut into
 chunks: sums of real numbers are kept as whole multiples of 2^-32, which add up exactly.
 """
 
 import dataclasses
-import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,20 +26,14 @@ _UNIT = 2.0**-32  # a chunk of 2^24 images at 87.34 nats still fits an int64
 
 @dataclasses.dataclass(frozen=True)
 class ClassScore:
-    """How one class was recognised.
-
-    A share of nothing has no value; it is None, where scikit-learn, asked with
-    `zero_division=numpy.nan`, says NaN, and by default a 0 that looks like a result.
+    """How one class was recognised. A share of nothing is None: a 0 would look like a result.
 
     Attributes:
-      index: the label.
-      name: what people call it.
-      images: how many are of this class.
-      predicted: how many were taken for it.
-      right: how many are both.
-      accuracy: right / images, the recall of the class; None without images.
-      precision: right / predicted; None if nothing was taken for it.
-      f1: 2 right / (images + predicted), the harmonic mean of both; None where that is 0 / 0.
+      index, name: the label, and what people call it.
+      images, predicted, right: how many are of this class, were taken for it, and are both.
+      accuracy: right / images, the recall of the class.
+      precision: right / predicted.
+      f1: 2 right / (images + predicted), the harmonic mean of both.
     """
 
     index: int
@@ -60,10 +52,8 @@ class Mistake:
 
     Attributes:
       index: its place in the split, from 0.
-      true: its label.
-      predicted: the class with the highest probability.
-      probability: the predicted class's.
-      true_probability: the true class's.
+      true, predicted: its label, and the class with the highest probability.
+      probability, true_probability: the predicted class's, and the true one's.
       image: `uint8 [28, 28]`.
     """
 
@@ -83,7 +73,7 @@ class CalibrationBin:
       lower, upper: of the probability.
       images: how many there are.
       confidence: the mean probability of their predictions; None without images.
-      accuracy: the share of their predictions that are right; None without images.
+      accuracy: the share of their predictions that is right; None without images.
     """
 
     lower: float
@@ -91,51 +81,6 @@ class CalibrationBin:
     images: int
     confidence: float | None
     accuracy: float | None
-
-
-class Metric(NamedTuple):
-    """An entry of `OF_ALL` or `OF_CLASS`.
-
-    Attributes:
-      name: for people.
-      of: takes a `Report`, or a `ClassScore`; returns the number, None where there is none.
-      shown: writes it for people.
-    """
-
-    name: str
-    of: Callable[[Any], float | None]
-    shown: Callable[[Any], str]
-
-    def text(self, source: Any) -> str:
-        """The metric of a `Report` or a `ClassScore` for people; "-" where there is none."""
-        value = self.of(source)
-        return "-" if value is None else self.shown(value)
-
-
-def _share_text(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def _count_text(value: float) -> str:
-    return f"{value:,}"
-
-
-# What the report tells of each class, in this order, in the terminal and on the page.
-OF_CLASS = (
-    Metric("accuracy", lambda score: score.accuracy, _share_text),
-    Metric("precision", lambda score: score.precision, _share_text),
-    Metric("F1", lambda score: score.f1, _share_text),
-    Metric("images", lambda score: score.images, _count_text),
-    Metric("right", lambda score: score.right, _count_text),
-)
-# And of all images; the page has a card for each.
-OF_ALL = (
-    Metric("accuracy", lambda report: report.accuracy, _share_text),
-    Metric("images", lambda report: report.images, _count_text),
-    Metric("mistakes", lambda report: report.images - report.right, _count_text),
-    Metric("loss (nats)", lambda report: report.loss, _share_text),
-    Metric("calibration error", lambda report: report.calibration_error, _share_text),
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,8 +95,7 @@ class Report:
       classes: a score for each class, in the order of the labels.
       confusion: `int64 [K, K]`, how many images of each true class were taken for each class.
       mistakes: the most confident ones, the most confident first.
-      calibration_error: the expected calibration error, 0 to 1: how far confidence and accuracy
-        are apart, as the mean over the bins, weighted by images (Guo et al. 2017, equation 3).
+      calibration_error: how far confidence and accuracy are apart, 0 to 1; see the function.
       calibration: the bins.
     """
 
@@ -214,28 +158,24 @@ class Tally:
     def __init__(self, class_names: Sequence[str], worst: int = 30) -> None:
         if not class_names:
             raise ValueError("class_names: expected at least one name, found none")
-        self._class_names = tuple(class_names)
-        self._worst = worst
-        classes = len(self._class_names)
+        self._class_names, self._worst = tuple(class_names), worst
         self._images = 0
         self._loss = 0  # in units of _UNIT
-        self._confusion = np.zeros([classes, classes], np.int64)
+        self._confusion = np.zeros([len(class_names), len(class_names)], np.int64)
         self._mistakes: list[Mistake] = []
-        self._bin_images = np.zeros(CALIBRATION_BINS, np.int64)
-        self._bin_right = np.zeros(CALIBRATION_BINS, np.int64)
-        self._bin_confidence = [0] * CALIBRATION_BINS  # in units of _UNIT
+        # Of each bin: images, those that are right, and the sum of confidences in units of _UNIT.
+        self._bins = np.zeros([CALIBRATION_BINS, 3], object)  # of Python's integers
 
     def add(self, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
         """Counts the next images of the split. Of equal probabilities the lowest class is taken.
 
         Args:
           images: `uint8 [B, 28, 28]`.
-          labels: integers `[B]`, at least 0 and below K.
+          labels: integers `[B]`, 0 to K - 1.
           probabilities: `float32 [B, K]`.
 
         Raises:
-          ValueError: arrays that do not fit each other, the classes or probabilities; nothing is
-            counted then.
+          ValueError: arrays that do not fit; nothing of them is counted.
         """
         images, labels, probabilities = map(np.asarray, (images, labels, probabilities))
         self._check(images, labels, probabilities)
@@ -250,15 +190,29 @@ class Tally:
         cells = np.bincount(labels * classes + predicted, minlength=classes**2)
         self._confusion += cells.reshape(classes, classes)
         self._loss += _units(-np.log(np.maximum(of_true, LOWEST_PROBABILITY)))
-        self._add_to_bins(confidence, predicted == labels)
-        self._mistakes = heapq.nsmallest(
-            self._worst,
-            itertools.chain(
-                self._mistakes,
-                self._mistakes_of(images, labels, predicted, confidence, of_true),
-            ),
-            key=lambda mistake: (-mistake.probability, mistake.index),
-        )
+        # The bins are open below and closed above, as in Guo et al.
+        places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # [B]
+        right = predicted == labels
+        self._bins += [
+            [inside.sum(), (inside & right).sum(), _units(confidence[inside])]
+            for inside in (places == place for place in range(CALIBRATION_BINS))
+        ]
+
+        wrong = np.flatnonzero(~right)
+        wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: self._worst]
+        mistakes = [
+            Mistake(
+                index=self._images + place,
+                true=int(labels[place]),
+                predicted=int(predicted[place]),
+                probability=float(confidence[place]),
+                true_probability=float(of_true[place]),
+                image=images[place].copy(),  # a view would keep the whole chunk
+            )
+            for place in wrong.tolist()
+        ]
+        mistakes = sorted(self._mistakes + mistakes, key=lambda m: (-m.probability, m.index))
+        self._mistakes = mistakes[: self._worst]
         self._images += len(labels)
 
     def report(self) -> Report:
@@ -269,7 +223,11 @@ class Tally:
         """
         if self._images == 0:
             raise ValueError("a report needs at least one image, found none")
-        bins = self._bins()
+        edges = itertools.pairwise(_EDGES.tolist())
+        bins = tuple(
+            CalibrationBin(*ends, images, _share(confidence * _UNIT, images), _share(right, images))
+            for ends, (images, right, confidence) in zip(edges, self._bins.tolist(), strict=True)
+        )
         return Report(
             images=self._images,
             accuracy=int(self._confusion.trace()) / self._images,
@@ -282,21 +240,13 @@ class Tally:
         )
 
     def _check(self, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
-        classes = len(self._class_names)
-        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-            raise ValueError(
-                f"images: expected uint8 [B, 28, 28], found {images.dtype} {list(images.shape)}"
-            )
-        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
-            raise ValueError(
-                f"labels: expected integers [{len(images)}], found {labels.dtype} "
-                f"{list(labels.shape)}"
-            )
-        if probabilities.dtype.kind != "f" or probabilities.shape != (len(images), classes):
-            raise ValueError(
-                f"probabilities: expected float32 [{len(images)}, {classes}], found "
-                f"{probabilities.dtype} {list(probabilities.shape)}"
-            )
+        classes, rows = len(self._class_names), images.shape[:1]
+        fits = images.dtype == np.uint8 and images.shape[1:] == (28, 28)
+        _require(fits, "images", images, "uint8 [B, 28, 28]")
+        fits = labels.dtype.kind in "iu" and labels.shape == rows
+        _require(fits, "labels", labels, f"integers {[*rows]}")
+        fits = probabilities.dtype.kind == "f" and probabilities.shape == (*rows, classes)
+        _require(fits, "probabilities", probabilities, f"float32 {[*rows, classes]}")
         outside = np.flatnonzero((labels < 0) | (labels >= classes))
         if outside.size:
             raise ValueError(
@@ -308,55 +258,12 @@ class Tally:
         sound = (probabilities >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
         broken = np.flatnonzero(~sound)
         if broken.size:
+            place = broken[0]
+            lowest, highest = probabilities[place].min(), probabilities[place].max()
             raise ValueError(
-                "probabilities: expected 0 to 1, adding up to 1, found "
-                f"{probabilities[broken[0]].min():.3g} to {probabilities[broken[0]].max():.3g}, "
-                f"adding up to {sums[broken[0]]:.3g}, at image {self._images + broken[0]:,}"
+                f"probabilities: expected 0 to 1, adding up to 1, found {lowest:.3g} to "
+                f"{highest:.3g}, adding up to {sums[place]:.3g}, at image {self._images + place:,}"
             )
-
-    def _mistakes_of(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        predicted: np.ndarray,
-        confidence: np.ndarray,
-        of_true: np.ndarray,
-    ) -> Iterable[Mistake]:
-        """The most confident mistakes of a chunk, not more than the tally keeps."""
-        wrong = np.flatnonzero(predicted != labels)
-        wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: self._worst]
-        for place in wrong.tolist():
-            yield Mistake(
-                index=self._images + place,
-                true=int(labels[place]),
-                predicted=int(predicted[place]),
-                probability=float(confidence[place]),
-                true_probability=float(of_true[place]),
-                image=images[place].copy(),  # a view would keep the whole chunk
-            )
-
-    def _add_to_bins(self, confidence: np.ndarray, right: np.ndarray) -> None:
-        # The bins are open below and closed above, as in Guo et al.
-        places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # [B]
-        self._bin_images += np.bincount(places, minlength=CALIBRATION_BINS)
-        self._bin_right += np.bincount(places[right], minlength=CALIBRATION_BINS)
-        for place in range(CALIBRATION_BINS):
-            self._bin_confidence[place] += _units(confidence[places == place])
-
-    def _bins(self) -> tuple[CalibrationBin, ...]:
-        found = []
-        for place, images in enumerate(self._bin_images.tolist()):
-            confidence = self._bin_confidence[place] * _UNIT
-            found.append(
-                CalibrationBin(
-                    lower=float(_EDGES[place]),
-                    upper=float(_EDGES[place + 1]),
-                    images=images,
-                    confidence=_share(confidence, images),
-                    accuracy=_share(int(self._bin_right[place]), images),
-                )
-            )
-        return tuple(found)
 
 
 def class_scores(confusion: np.ndarray, class_names: Sequence[str]) -> tuple[ClassScore, ...]:
@@ -383,14 +290,14 @@ def row_shares(confusion: np.ndarray) -> np.ndarray:
     return confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
 
 
-def calibration_error(bins: Iterable[CalibrationBin]) -> float:
-    """The expected calibration error, 0 to 1 (Guo et al. 2017, equation 3)."""
-    filled = [
-        (found.images, abs(found.accuracy - found.confidence))
-        for found in bins
-        if found.accuracy is not None and found.confidence is not None
-    ]
-    return sum(images * gap for images, gap in filled) / sum(images for images, _ in filled)
+def calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """The expected calibration error, 0 to 1 (Guo et al. 2017, equation 3).
+
+    How far confidence and accuracy are apart: the mean over the bins, weighted by their images.
+    """
+    images = sum(found.images for found in bins)
+    gaps = (found.images * abs((found.accuracy or 0) - (found.confidence or 0)) for found in bins)
+    return sum(gaps) / images
 
 
 def _share(part: float, whole: int) -> float | None:
@@ -400,3 +307,8 @@ def _share(part: float, whole: int) -> float | None:
 def _units(values: np.ndarray) -> int:
     """The sum of real numbers, each rounded to a multiple of `_UNIT`, in that unit."""
     return int(np.rint(values / _UNIT).astype(np.int64).sum())
+
+
+def _require(fits: bool, name: str, array: np.ndarray, expected: str) -> None:
+    if not fits:
+        raise ValueError(f"{name}: expected {expected}, found {array.dtype} {list(array.shape)}")

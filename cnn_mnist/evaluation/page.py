@@ -4,7 +4,8 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, ClassScore, Report
+from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
+from cnn_mnist.evaluation.metrics import Report
 
 # Heading, the name of the section's figure or table, and what it shows, for a learner.
 _SECTIONS = (
@@ -84,10 +85,17 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
       pictures: PNG files: `confusion_matrix`, `mistakes`, `calibration`, `learning_curves`.
       title: its heading; any text.
     """
-    sections = []
+    cards = "".join(
+        f"<div><dt>{metric.name}</dt><dd>{metric.text(report)}</dd></div>\n" for metric in OF_ALL
+    )
+    sections = ""
     for heading, name, explanation in _SECTIONS:
-        shown = _class_table(report) if name == "classes" else _picture(pictures[name], heading)
-        sections.append(
+        if name == "classes":
+            shown = _class_table(report)
+        else:
+            data = base64.b64encode(pictures[name]).decode()
+            shown = f'<img alt="{escape(heading)}" src="data:image/png;base64,{data}">'
+        sections += (
             f"<section>\n<h2>{escape(heading)}</h2>\n<p>{escape(explanation)}</p>\n"
             f'<div class="wide" tabindex="0">{shown}</div>\n</section>\n'
         )
@@ -95,29 +103,15 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{_summary(report)}{''.join(sections)}</body>\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n<dl>\n{cards}</dl>\n{sections}</body>\n</html>\n"
     )
-
-
-def _summary(report: Report) -> str:
-    cards = "".join(
-        f"<div><dt>{metric.name}</dt><dd>{metric.text(report)}</dd></div>\n" for metric in OF_ALL
-    )
-    return f"<dl>\n{cards}</dl>\n"
 
 
 def _class_table(report: Report) -> str:
     names = ("class", *(metric.name for metric in OF_CLASS))
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
-    rows = "\n".join(_class_row(score) for score in report.worst_first)
-    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
-
-
-def _class_row(score: ClassScore) -> str:
-    cells = "".join(f"<td>{metric.text(score)}</td>" for metric in OF_CLASS)
-    return f'<tr><th scope="row">{escape(score.name)}</th>{cells}</tr>'
-
-
-def _picture(content: bytes, text: str) -> str:
-    data = base64.b64encode(content).decode("ascii")
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'
+    rows = ""
+    for score in report.worst_first:
+        cells = "".join(f"<td>{metric.text(score)}</td>" for metric in OF_CLASS)
+        rows += f'<tr><th scope="row">{escape(score.name)}</th>{cells}</tr>\n'
+    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>"

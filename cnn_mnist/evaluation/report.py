@@ -13,28 +13,27 @@ import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation import figures
-from cnn_mnist.evaluation.metrics import OF_ALL, OF_CLASS, Report
+from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
+from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
 
+TITLE = "Test report"
 
-def write(
-    report: Report, curves: Curves, folder: str | os.PathLike, *, title: str = "Test report"
-) -> dict[str, bytes]:
+
+def write(report: Report, curves: Curves, folder: str | os.PathLike) -> dict[str, bytes]:
     """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
 
     Args:
       curves: of the training that led here; those that are empty are shown as such.
       folder: made if need be.
-      title: the heading of the page; any text.
 
     Returns:
       The PNG files by the figures' names, for `to_tensorboard`.
@@ -42,32 +41,27 @@ def write(
     Raises:
       OSError: a file cannot be written.
     """
-    pictures = _pngs(report_figures(report, curves))
-    text = json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-    write_files(
-        folder,
-        {
-            **_named(pictures),
-            "report.json": (text + "\n").encode(),
-            "report.html": page(report, pictures, title).encode(),
-        },
-    )
+    pictures = _pictures(report, curves)
+    text = json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    html = page(report, pictures, TITLE)
+    texts = {"report.json": text.encode(), "report.html": html.encode()}
+    write_files(folder, _named(pictures) | texts)
     return pictures
 
 
-def as_page(report: Report, curves: Curves, title: str = "Test report") -> str:
+def as_page(report: Report, curves: Curves) -> str:
     """The page `report.html`, with its figures in it."""
-    return page(report, _pngs(report_figures(report, curves)), title)
+    return page(report, _pictures(report, curves), TITLE)
 
 
-def report_figures(report: Report, curves: Curves) -> dict[str, Figure]:
-    """`confusion_matrix`, `mistakes`, `calibration` and `learning_curves`."""
-    return {
+def _pictures(report: Report, curves: Curves) -> dict[str, bytes]:
+    drawn = {
         "confusion_matrix": figures.confusion_matrix(report.confusion, report.class_names),
         "mistakes": figures.mistakes(report.mistakes, report.class_names),
         "calibration": figures.calibration(report.calibration, report.calibration_error),
         "learning_curves": figures.learning_curves(curves),
     }
+    return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
 def write_data_figures(
@@ -75,14 +69,7 @@ def write_data_figures(
 ) -> dict[str, bytes]:
     """Writes what the data look like: `examples.png` of the training images, and `labels.png`.
 
-    Of images in shards, the examples are from the beginning of the first shard.
-
-    Args:
-      class_names: of the K classes, in the order of the labels.
-      folder: made if need be.
-
-    Returns:
-      The PNG files by the figures' names, `examples` and `labels`, for `to_tensorboard`.
+    Of images in shards, the examples are from the beginning of the first shard. As `write`.
 
     Raises:
       DatasetError: a shard is damaged.
@@ -95,12 +82,9 @@ def write_data_figures(
         if len(split)
     }
     shown = next(data.train.pieces())
-    pictures = _pngs(
-        {
-            "examples": figures.examples(shown.images, shown.labels, class_names),
-            "labels": figures.label_distribution(counts, class_names),
-        }
-    )
+    examples = figures.examples(shown.images, shown.labels, class_names)
+    labels = figures.label_distribution(counts, class_names)
+    pictures = {"examples": figures.png(examples), "labels": figures.png(labels)}
     write_files(folder, _named(pictures))
     return pictures
 
@@ -108,10 +92,9 @@ def write_data_figures(
 def to_tensorboard(
     pictures: Mapping[str, bytes], logdir: str | os.PathLike, step: int, prefix: str = "report"
 ) -> None:
-    """Writes pictures, with the tags `prefix/name`, to an event file of their own.
+    """Writes PNG files by name, with the tags `prefix/name`, to an event file of their own.
 
     Args:
-      pictures: PNG files by name.
       logdir: best a folder of its own: TensorBoard reads only the newest event file of a folder
         while that is being written.
       step: the global step at which they are shown.
@@ -126,20 +109,15 @@ def to_tensorboard(
 
     values = []
     for name, picture in pictures.items():
-        width, height = struct.unpack(">II", picture[16:24])  # of the PNG's first chunk, IHDR
-        image = Summary.Image(
-            encoded_image_string=picture,
-            width=width,
-            height=height,
-            colorspace=4,  # RGBA
-        )
-        values.append(Summary.Value(tag=f"{prefix}/{name}", image=image))
+        # The size is in the PNG's first chunk, IHDR; the colour space 4 is RGBA.
+        width, height = struct.unpack(">II", picture[16:24])
+        item = Summary.Image(encoded_image_string=picture, width=width, height=height, colorspace=4)
+        values.append(Summary.Value(tag=f"{prefix}/{name}", image=item))
     now, content = time.time(), io.BytesIO()
-    for event in (
-        Event(wall_time=now, file_version="brain.Event:2"),
-        Event(wall_time=now, step=step, summary=Summary(value=values)),
-    ):
-        RecordWriter(content).write(event.SerializeToString())
+    writer = RecordWriter(content)
+    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    event = Event(wall_time=now, step=step, summary=Summary(value=values))
+    writer.write(event.SerializeToString())
     name = f"events.out.tfevents.{now:020.9f}.{socket.gethostname()}.{os.getpid()}"
     write_files(logdir, {name: content.getvalue()})
 
@@ -155,13 +133,9 @@ def table(report: Report) -> RenderableType:
     of_all = {metric.name: metric.text(report) for metric in OF_ALL}
     of_all["right"] = f"{report.right:,}"
     classes.add_row("all", *(of_all.get(metric.name, "") for metric in OF_CLASS))
-    total = f"loss {of_all['loss (nats)']}, expected calibration error "
-    total += of_all["calibration error"]
-    return Group(Text("Every class, the worst first", style="bold"), classes, Text(total))
-
-
-def _pngs(drawn: Mapping[str, Figure]) -> dict[str, bytes]:
-    return {name: figures.png(figure) for name, figure in drawn.items()}
+    error = f"expected calibration error {of_all['calibration error']}"
+    total = Text(f"loss {of_all['loss (nats)']}, {error}")
+    return Group(Text("Every class, the worst first", style="bold"), classes, total)
 
 
 def _named(pictures: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -16,9 +16,7 @@ class TallyHook(estimator.SessionRunHook):
     """Adds the probabilities of each evaluated batch to a tally."""
 
     def __init__(self, tally: Tally, split: Split) -> None:
-        self._tally = tally
-        self._split = split
-        self._done = 0
+        self._tally, self._split, self._done = tally, split, 0
 
     def before_run(self, run_context: Any) -> Any:
         return estimator.SessionRunArgs("softmax_tensor:0")
@@ -33,17 +31,9 @@ class TallyHook(estimator.SessionRunHook):
 def score(
     recipe: Recipe, checkpoint: str, split: Split, class_names: Sequence[str], folder: str
 ) -> tuple[Report, int]:
-    """Scores a checkpoint in one pass over `split`.
+    """The report on the checkpoint of a prefix, and the checkpoint's global step.
 
-    Args:
-      recipe: what was trained.
-      checkpoint: its prefix.
-      split: the images.
-      class_names: in the order of the labels.
-      folder: the Estimator adds a point to the curves in its folder `eval`.
-
-    Returns:
-      The report, and the global step of the checkpoint.
+    The Estimator adds a point to the curves in `folder/eval`.
 
     Raises:
       OSError, CurvesError: the curves cannot be written, on a full disk.
@@ -52,10 +42,10 @@ def score(
     classifier = estimator.Estimator(cnn_model_fn, config=config, params=recipe.params())
     events.begin(classifier.eval_dir())
     tally = Tally(class_names)
-    hook = TallyHook(tally, split)
+    hooks = [TallyHook(tally, split)]
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.
     metrics = classifier.evaluate(
-        eval_input_fn(split), eval_steps(split), hooks=[hook], checkpoint_path=checkpoint
+        eval_input_fn(split), eval_steps(split), hooks=hooks, checkpoint_path=checkpoint
     )
     step = int(metrics["global_step"])
     events.flush(events.writer_of_hooks(classifier.eval_dir()), step)

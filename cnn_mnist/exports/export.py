@@ -14,12 +14,10 @@ from cnn_mnist.utils.errors import InputError
 
 
 class Format(NamedTuple):
-    """An entry of `FORMATS`.
+    """An entry of `FORMATS`: what it is called, and what writes it.
 
-    Attributes:
-      meaning: for people.
-      write: takes a recipe, `model_dir`, `export_dir`, the classes' names and a function that loads
-        the data set; returns what a person can do with the result, in lines.
+    `write` takes a recipe, `model_dir`, `export_dir`, the classes' names and a function that loads
+    the data set; it returns what a person can do with the result, in lines.
     """
 
     meaning: str
@@ -33,8 +31,7 @@ def _saved_model(
     with console.shown(progress=False):
         from cnn_mnist.exports import saved_model
 
-        saved_model.saved_model(recipe, model_dir, export_dir, examples)
-    return saved_model.told(export_dir)
+        return saved_model.saved_model(recipe, model_dir, export_dir, examples)
 
 
 def _tfjs(
@@ -43,8 +40,7 @@ def _tfjs(
     with console.shown(progress=False):
         from cnn_mnist.exports import tfjs
 
-        tfjs.layers_model(recipe, model_dir, export_dir, names)
-    return tfjs.told(export_dir)
+        return tfjs.layers_model(recipe, model_dir, export_dir, names)
 
 
 FORMATS = {
@@ -54,12 +50,7 @@ FORMATS = {
 
 
 class Exported(NamedTuple):
-    """What an export has written.
-
-    Attributes:
-      folder: where it is.
-      told: what a person can do with it, in lines.
-    """
+    """The folder that an export has written, and what a person can do with it, in lines."""
 
     folder: Path
     told: list[str]
@@ -84,7 +75,7 @@ def export(
       recipe: what was trained; None for what is noted in `model_dir`.
       class_names: in the order of the labels.
       data: some of its test images go with a SavedModel; None for those of `data_dir`.
-      data_dir: a folder that `load` can read; None: the MNIST inside the package.
+      data_dir: a folder that `load` can read; None for the MNIST inside the package.
 
     Raises:
       InputError: an unknown format, or a folder that is not empty.
@@ -100,5 +91,5 @@ def export(
     def load() -> Dataset:
         return data or dataset.load(data_dir, known.validation_size, known.train_size)
 
-    told = FORMATS[format].write(known, model_dir, export_dir, class_names, load)
-    return Exported(Path(export_dir), told)
+    write = FORMATS[format].write
+    return Exported(Path(export_dir), write(known, model_dir, export_dir, class_names, load))

@@ -15,10 +15,10 @@ from cnn_mnist.utils.files import whole_folder
 
 RAW = "serving_default"
 ENCODED = "encoded"
-EXAMPLES = "images.npy"
+EXAMPLES = "assets.extra/images.npy"
 
 
-def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray) -> None:
+def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a SavedModel, whole or not at all.
 
     Two signatures, both with the outputs `classes`, `int64 [B]`, and `probabilities`,
@@ -28,10 +28,10 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
     - `encoded`: `images`, `string [B]`, each a PNG or JPEG file with the same kind of
       picture, which is made grey, and 28 x 28 if it is of another size.
 
-    `assets.extra/images.npy` holds `examples`, for a first try.
+    `assets.extra/images.npy` holds `examples`, `uint8 [N, 28, 28]`, for a first try.
 
-    Args:
-      examples: `uint8 [N, 28, 28]`.
+    Returns:
+      What a person can do with the folder: commands to type.
 
     Raises:
       InputError: if `export_dir` exists and is not an empty folder.
@@ -40,9 +40,14 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
     checkpoint = restore.newest(recipe, model_dir)
     with whole_folder(export_dir) as folder:
         _build(recipe, checkpoint, str(folder))
-        extra = folder / "assets.extra"
-        extra.mkdir()
-        np.save(extra / EXAMPLES, examples, allow_pickle=False)
+        (folder / "assets.extra").mkdir()
+        np.save(folder / EXAMPLES, examples, allow_pickle=False)
+    quoted, cli = shlex.quote(export_dir), console.command("saved_model_cli")
+    of_raw = f"--dir {quoted} --tag_set serve --signature_def {RAW}"
+    return [
+        f"its inputs    {cli} show {of_raw}",
+        f"ten digits    {cli} run {of_raw} --inputs images={quoted}/{EXAMPLES}",
+    ]
 
 
 def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
@@ -51,20 +56,15 @@ def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
         mode = estimator.ModeKeys.PREDICT
         of_raw = graphs.build(recipe, mode)
         of_encoded = graphs.build(recipe, mode, images=decoded(encoded))
+        signature = tf.compat.v1.saved_model.predict_signature_def
         signatures = {
-            name: tf.compat.v1.saved_model.predict_signature_def({"images": images}, outputs)
-            for name, images, outputs in (
-                (RAW, of_raw.images, of_raw.spec.predictions),
-                (ENCODED, encoded, of_encoded.spec.predictions),
-            )
+            RAW: signature({"images": of_raw.images}, of_raw.spec.predictions),
+            ENCODED: signature({"images": encoded}, of_encoded.spec.predictions),
         }
         restore.read_into(session, checkpoint, recipe)
         builder = tf.compat.v1.saved_model.Builder(folder)
         builder.add_meta_graph_and_variables(
-            session,
-            [tf.saved_model.SERVING],
-            signature_def_map=signatures,
-            strip_default_attrs=True,
+            session, [tf.saved_model.SERVING], signatures, strip_default_attrs=True
         )
         builder.save()
 
@@ -79,14 +79,3 @@ def decoded(encoded: Any) -> Any:
         return tf.cast(tf.round(picture[:, :, 0]), tf.uint8)
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([28, 28], tf.uint8))
-
-
-def told(folder: str) -> list[str]:
-    """What a person can do with the exported folder: commands to type."""
-    quoted, cli = shlex.quote(folder), console.command("saved_model_cli")
-    of_raw = f"--dir {quoted} --tag_set serve --signature_def {RAW}"
-    examples = f"{quoted}/assets.extra/{EXAMPLES}"
-    return [
-        f"its inputs    {cli} show {of_raw}",
-        f"ten digits    {cli} run {of_raw} --inputs images={examples}",
-    ]

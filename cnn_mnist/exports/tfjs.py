@@ -2,10 +2,9 @@
 
 The format is that of the converter `tensorflowjs`: the layers as Keras describes them, a list of
 the weights, and the weights, `float32`, little-endian, one after the other in the order of the
-list. All layers are built into TensorFlow.js, so that any page can open it with
-`tf.loadLayersModel`.
+list. All layers are built into TensorFlow.js, so any page can open it with `tf.loadLayersModel`.
 
-Shapes are written with these axes: B batch, H height, W width, C channels.
+Axes: B batch, H height, W width, C channels.
 """
 
 import dataclasses
@@ -33,23 +32,14 @@ MIRROR_SCALE = 16  # keeps squares of grey levels within half floats, with which
 MIRROR_EPSILON = 1e-30  # lets a black column stay black; far below the variance of any other
 
 
-def told(folder: str) -> list[str]:
-    """What a person can do with the exported folder."""
-    return [
-        f"its input     {INPUT}",
-        f"its output    {OUTPUT}",
-        f'in a page     const model = await tf.loadLayersModel("{MODEL}")',
-    ]
-
-
 @dataclasses.dataclass(frozen=True)
 class Layer:
     """A layer of TensorFlow.js.
 
     Attributes:
       kind: its class in Keras and TensorFlow.js.
-      name: that of a layer with variables is their scope in a checkpoint. Of several layers of one
-        name in a network the later ones get a number, as in `networks`.
+      name: the scope of its variables in a checkpoint. Of several layers of one name in a network
+        the later ones get a number, as in `networks`.
       config: what its class wants to know, but for sizes, which are those of its weights.
       variables: the names of its weights that are variables, in the order of its class.
       constants: its weights that are none, `float32`; training leaves them as they are.
@@ -78,8 +68,8 @@ def dense(activation: str) -> Layer:
 
 def _pixelwise(name: str, kernel: list[list[float]]) -> Layer:
     """Multiplies the channels of each pixel by a constant, `[C, new C]`."""
-    config = {"padding": "valid", "activation": "linear", "use_bias": False}
-    return Layer("Conv2D", name, config, constants={"kernel": np.array([[kernel]], np.float32)})
+    constants = {"kernel": np.array([[kernel]], np.float32)}
+    return Layer("Conv2D", name, conv2d(use_bias=False).config, constants=constants)
 
 
 BATCH_NORM = Layer(
@@ -121,29 +111,13 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
     dropout = Layer("Dropout", "dropout", {"rate": dropout_rate})
     head = [FLATTEN, dense("relu"), dropout, dense("softmax")]
     mlp = [FLATTEN, dense("relu"), dense("relu"), dropout, dense("softmax")]
-    deep = [
-        *(conv2d(use_bias=False), BATCH_NORM, RELU),
-        *(conv2d(use_bias=False), BATCH_NORM, MAX_POOL, RELU),
-        *(conv2d(use_bias=False), BATCH_NORM, RELU),
-        *head,
-    ]
+    normed = [conv2d(use_bias=False), BATCH_NORM]
+    deep = [*normed, RELU, *normed, MAX_POOL, RELU, *normed, RELU, *head]
+    same, valid = [conv2d("same"), MAX_POOL, RELU], [conv2d(), MAX_POOL, RELU]
     networks = {
-        "cnn": [
-            *(conv2d("same"), MAX_POOL, RELU),
-            *(conv2d("same"), MAX_POOL, RELU),
-            *head,
-        ],
-        "tfjs": [
-            *(conv2d(), MAX_POOL, RELU),
-            *(conv2d(), MAX_POOL, RELU),
-            *(FLATTEN, dropout, dense("softmax")),
-        ],
-        "small_cnn": [
-            *(conv2d(), MAX_POOL, RELU),
-            conv2d(activation="relu"),
-            *(conv2d(), MAX_POOL, RELU),
-            *head,
-        ],
+        "cnn": [*same, *same, *head],
+        "tfjs": [*valid, *valid, FLATTEN, dropout, dense("softmax")],
+        "small_cnn": [*valid, conv2d(activation="relu"), *valid, *head],
         "deep_cnn": deep,
         "committee": _side_by_side(_numbered(deep), MEMBERS),
         "keras_mlp": [*UNIT_COLUMNS, *mlp],
@@ -159,15 +133,16 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
 
 def layers_model(
     recipe: Recipe, model_dir: str, export_dir: str, class_names: Sequence[str]
-) -> None:
+) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a layers model, whole or not at all.
 
     The weights are those that are scored: of a recipe that averages them, the averages. The model
     takes `INPUT` and gives `OUTPUT`, computed in `float32` whatever the recipe's precision. What
-    the network does to its images first is part of it, and so is dropout, for training.
+    the network does to its images first is part of it, and so is dropout, for training. The names
+    of the classes are in its `userDefinedMetadata`.
 
-    Args:
-      class_names: what the ten classes are called; told in the model's `userDefinedMetadata`.
+    Returns:
+      What a person can do with the folder, in lines.
 
     Raises:
       InputError: if `export_dir` exists and is not an empty folder.
@@ -200,16 +175,17 @@ def layers_model(
     content = b"".join(value.astype("<f4").tobytes() for value in weights.values())
     with whole_folder(export_dir) as folder:
         write_files(folder, {WEIGHTS: content, MODEL: text.encode()})
+    return [
+        f"its input     {INPUT}",
+        f"its output    {OUTPUT}",
+        f'in a page     const model = await tf.loadLayersModel("{MODEL}")',
+    ]
 
 
 def weights_of(
     layers: Sequence[Layer], variables: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The weights of all layers, in their order: `layer/weight` -> `float32` value.
-
-    Args:
-      variables: of a network: name -> value.
-    """
+    """The weights of all layers, in their order: `layer/weight` -> `float32` value."""
     weights: dict[str, np.ndarray] = {}
     for layer in layers:
         names = [f"{layer.name}/{variable}" for variable in layer.variables]
@@ -230,19 +206,17 @@ def topology(
             config |= {"batch_input_shape": [None, *IMAGE_SHAPE, 1], "dtype": "float32"}
         if f"{layer.name}/kernel" in weights:
             *field, _, outputs = weights[f"{layer.name}/kernel"].shape
-            sizes = {"filters": outputs, "kernel_size": field} if field else {"units": outputs}
-            config |= sizes
+            config |= {"filters": outputs, "kernel_size": field} if field else {"units": outputs}
         described.append({"class_name": layer.kind, "config": config})
         if graph:
             nodes = [[[name, 0, 0, {}] for name in layer.inputs]] if layer.inputs else []
             described[-1] |= {"name": layer.name, "inbound_nodes": nodes}
+    config = {"name": network, "layers": described}
     if not graph:
-        return {"class_name": "Sequential", "config": {"name": network, "layers": described}}
-    ends = {
-        "input_layers": [[layers[0].name, 0, 0]],
-        "output_layers": [[layers[-1].name, 0, 0]],
-    }
-    return {"class_name": "Functional", "config": {"name": network, "layers": described, **ends}}
+        return {"class_name": "Sequential", "config": config}
+    first, last = layers[0].name, layers[-1].name
+    config |= {"input_layers": [[first, 0, 0]], "output_layers": [[last, 0, 0]]}
+    return {"class_name": "Functional", "config": config}
 
 
 def _side_by_side(member: Sequence[Layer], count: int) -> list[Layer]:

@@ -1,9 +1,9 @@
 """What a decoder of images gets to see of a PNG or JPEG file: the picture, and which side is up.
 
-Texts, colour profiles, thumbnails and whatever else such a file can hold may be millions in number
-or gigabytes in size, and Pillow refuses a good picture for what is wrong with them. So they are
-taken away before the file is decoded. PNG's checksums are compared on the way, which Pillow does
-not do for the pixels, and the scans of a JPEG file are counted, which may take minutes each.
+Texts, colour profiles, thumbnails and the like may be millions in number or gigabytes in size, and
+Pillow refuses a good picture for what is wrong with them: they are taken away before the file is
+decoded. On the way PNG's checksums are compared, which Pillow does not do for the pixels, and the
+scans of a JPEG file are counted, which may take minutes each.
 
 Sources: W3C, "Portable Network Graphics"; ITU-T T.81 (JPEG); JEITA CP-3451 (Exif); Adobe, "XMP".
 """
@@ -37,10 +37,7 @@ class ContainerError(ValueError):
 
 
 def picture_only(content: bytes) -> tuple[bytes, bytes]:
-    """Takes away what is neither the picture nor Exif data.
-
-    Args:
-      content: a file of any kind; of other kinds than PNG and JPEG nothing is taken away.
+    """Takes away from a PNG or JPEG file what is neither the picture nor Exif data.
 
     Returns:
       The file that is left, and its XMP data, if it has any.
@@ -72,14 +69,12 @@ def _png(content: bytes) -> tuple[bytes, bytes]:
         size, kind = struct.unpack(">I4s", content[place : place + 8].ljust(8, b"\0"))
         end = place + 12 + size
         if end > len(content):
-            raise ContainerError(
-                f"a damaged file, its end at byte {len(content)}, before that of the image"
-            )
+            found = f"its end at byte {len(content)}, before that of the image"
+            raise ContainerError(f"a damaged file, {found}")
         body = content[place + 8 : end - 4]
         if content[end - 4 : end] != struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))):
-            raise ContainerError(
-                f"a damaged file, a wrong checksum in the chunk {kind!r} at byte {place}"
-            )
+            found = f"a wrong checksum in the chunk {kind!r} at byte {place}"
+            raise ContainerError(f"a damaged file, {found}")
         if body.startswith(XMP_IN_PNG):
             xmp = body
         is_exif = kind == b"eXIf" or body.startswith(RAW_PROFILE)
@@ -108,17 +103,14 @@ def _jpeg(content: bytes) -> tuple[bytes, bytes]:
         size = int.from_bytes(content[place : place + 2], "big")
         body = content[place + 2 : place + size]
         if size < 2 or len(body) < size - 2:
-            raise ContainerError(
-                f"a damaged file, a part of {size} bytes that does not fit in, at byte {place}"
-            )
+            found = f"a part of {size} bytes that does not fit in, at byte {place}"
+            raise ContainerError(f"a damaged file, {found}")
         scans += kind == 0xDA
         if scans > MAX_SCANS:
             raise ContainerError(f"more than {MAX_SCANS} scans")
         # Of application data and comments, two tell how the colours are coded.
         is_picture = not (0xE0 <= kind <= 0xEF or kind == 0xFE)
-        is_coding = (kind == 0xE0 and body[:5] == b"JFIF\0") or (
-            kind == 0xEE and body[:5] == b"Adobe"
-        )
+        is_coding = (kind, body[:5]) in ((0xE0, b"JFIF\0"), (0xEE, b"Adobe"))
         is_exif = kind == 0xE1 and body.startswith(b"Exif\0\0") and not has_exif
         if is_picture or is_coding or is_exif:
             kept.append(b"\xff" + marker[1] + content[place : place + size])

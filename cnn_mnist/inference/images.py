@@ -6,6 +6,7 @@ before it is decoded, nothing is unpickled, and whatever is wrong with it is one
 Axes: H height, W width, C channels.
 """
 
+import functools
 import glob
 import io
 import math
@@ -47,15 +48,12 @@ class ImageError(InputError):
 
 
 def find_images(patterns: Iterable[str | os.PathLike]) -> list[Path]:
-    """The files that are meant, in the order given.
+    """The files that are meant, in the order given, at least one for each pattern.
 
     Args:
-      patterns: each a file; a folder, which means its files named .png, .jpg, .jpeg, .bmp or .npy,
-        sorted, and not those of the folders inside it; or a glob (`scans/*.png`, `scans/**/*.png`),
-        which means the files that match it, sorted.
-
-    Returns:
-      At least one path for each pattern. They exist, but need not be images.
+      patterns: each a file, which need not be an image; a folder, which means its files named .png,
+        .jpg, .jpeg, .bmp or .npy, sorted, without those of folders inside it; or a glob
+        (`scans/*.png`, `scans/**/*.png`), which means the files that match it, sorted.
 
     Raises:
       ImageError: a pattern that matches nothing, or a folder without images.
@@ -85,15 +83,12 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads one picture of a digit and places the digit as MNIST's are; see `ink.digit_image`.
+    """Reads a picture of a digit, placed as MNIST's are: `uint8 [28, 28]`, 0 (paper) to 255 (ink).
 
     PNG, JPEG and BMP may have any size, colours, transparency and orientation (EXIF). Of several
     frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or floats 0 to 1, of
     shape `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` (red, green, blue, opacity). A stack of
     images is refused: one file is one answer, and stacks are what `Predictor.predict` takes.
-
-    Returns:
-      `uint8 [28, 28]`, 0 (paper) to 255 (ink).
 
     Raises:
       ImageError: a file that cannot be read, is too large or damaged, or shows no digit.
@@ -119,9 +114,8 @@ def _content(path: str | os.PathLike) -> bytes:
             raise
         raise _error(path, reason(error), "a readable file") from error
     if len(content) > MAX_BYTES:
-        raise _error(
-            path, f"more than {MAX_BYTES >> 20} MiB", f"at most {MAX_BYTES >> 20} MiB", "scale it"
-        )
+        limit = f"{MAX_BYTES >> 20} MiB"
+        raise _error(path, f"more than {limit}", f"at most {limit}", "scale it")
     return content
 
 
@@ -157,9 +151,7 @@ def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:
     """A decoded image as `ink.digit_image` takes it: `float32 [H, W, C]`, C 1 or 3, 0 to 255.
 
     A longer side of more than 512 pixels is made 512, by area, which also averages noise out.
-
-    Args:
-      orientation: as Exif counts them, 1 (upright) to 8.
+    `orientation` is as Exif counts them, 1 (upright) to 8.
     """
     if image.mode.startswith(("I", "F")):  # 16-bit grey
         image = Image.fromarray(np.asarray(image, np.float32) * np.float32(255 / 65535))
@@ -198,13 +190,17 @@ def on_paper(pixels: np.ndarray) -> np.ndarray:
 
 def _npy_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     """Reads a `.npy` file without `numpy.load`, which allocates what a header claims."""
-    expected = "one array, uint8 0 to 255 or float 0 to 1, [H, W] or [H, W, 1 or 3 or 4]"
-    remedy = "save one image with numpy.save"
+    wrong = functools.partial(
+        _error,
+        path,
+        expected="one array, uint8 0 to 255 or float 0 to 1, [H, W] or [H, W, 1 or 3 or 4]",
+        remedy="save one image with numpy.save",
+    )
     stream = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
-            raise _error(path, f".npy version {version}", expected, remedy)
+            raise wrong(f".npy version {version}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
@@ -213,20 +209,20 @@ def _npy_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     except ImageError:
         raise
     except (MemoryError, RecursionError):  # by which Python refuses deeply nested text
-        raise _error(path, "a damaged .npy header, nested too deeply", expected, remedy) from None
+        raise wrong("a damaged .npy header, nested too deeply") from None
     except Exception as error:  # NumPy evaluates the text as a literal: nearly anything can come
-        raise _error(path, f"a damaged .npy header, {reason(error)}", expected, remedy) from error
+        raise wrong(f"a damaged .npy header, {reason(error)}") from error
     if dtype != np.uint8 and dtype.kind != "f":
-        raise _error(path, f"an array of {dtype}", expected, remedy)
+        raise wrong(f"an array of {dtype}")
     if len(shape) == 3 and shape[1:] == ink.IMAGE_SHAPE:
-        raise _error(path, f"a stack {list(shape)}", expected, "split it or use Predictor.predict")
+        raise wrong(f"a stack {list(shape)}", remedy="split it or use Predictor.predict")
     if not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))) or min(shape) < 1:
-        raise _error(path, f"an array of shape {list(shape)}", expected, remedy)
+        raise wrong(f"an array of shape {list(shape)}")
     _check_size(path, shape[1], shape[0])
-    data = content[stream.tell() :]
-    if len(data) != math.prod(shape) * dtype.itemsize:
+    data, size = content[stream.tell() :], math.prod(shape) * dtype.itemsize
+    if len(data) != size:
         found = f"{len(data)} bytes of values for {dtype} {list(shape)}"
-        raise _error(path, found, f"{math.prod(shape) * dtype.itemsize} bytes", remedy)
+        raise wrong(found, expected=f"{size} bytes")
     values = np.ndarray(shape, dtype, data, order="F" if fortran_order else "C")
     return picture_of(_image_of(path, values))
 

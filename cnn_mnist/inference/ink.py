@@ -34,7 +34,7 @@ class BlankError(ValueError):
 
 
 def digit_image(pixels: np.ndarray) -> np.ndarray:
-    """Finds the digit in a picture and places it as MNIST's are.
+    """Finds the digit in a picture and places it as MNIST's are; an MNIST image stays as it is.
 
     The ink is whatever differs from the paper, in the direction in which most of it does: dark or
     light, grey or coloured. The paper is what most of the border shows.
@@ -43,7 +43,7 @@ def digit_image(pixels: np.ndarray) -> np.ndarray:
       pixels: `float32 [H, W, C]`, 0 to 255, of at most about 512x512 (memory: 100 bytes a pixel).
 
     Returns:
-      `uint8 [28, 28]`, 0 (paper) to 255 (ink). An image that is so already comes out as it is.
+      `uint8 [28, 28]`, 0 (paper) to 255 (ink).
 
     Raises:
       BlankError: if there is no ink.
@@ -115,23 +115,14 @@ def polynomial_terms(height: int, width: int) -> np.ndarray:
     return np.stack(np.broadcast_arrays(np.float32(1), x, y, x * x, x * y, y * y), axis=2)
 
 
-def least_absolute_fit(
-    terms: np.ndarray, values: np.ndarray, shares: np.ndarray, rounds: int = 20
-) -> np.ndarray:
+def least_absolute_fit(terms: np.ndarray, values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Fits with the least sum of absolute errors, which strokes hardly bend.
 
-    By iteratively reweighted least squares.
-
-    Args:
-      terms: `float32 [N, T]`.
-      values: `float32 [N, C]`, 0 to 255.
-      shares: `[N]`, how much each counts.
-
-    Returns:
-      Coefficients, `float32 [T, C]`.
+    By iteratively reweighted least squares: terms `float32 [N, T]`, values `float32 [N, C]`, 0 to
+    255, and how much each counts, `[N]` -> coefficients, `float32 [T, C]`.
     """
     weights = shares
-    for _ in range(rounds):
+    for _ in range(20):
         weighted = (terms * weights[:, None]).T  # [T, N]
         fit = np.linalg.lstsq(weighted @ terms, weighted @ values, rcond=None)[0]
         weights = shares / np.maximum(np.abs(values - terms @ fit).max(axis=1), 1)
@@ -147,12 +138,12 @@ def without_specks(ink: np.ndarray) -> np.ndarray:
     strokes = ink > STROKE
     labels = connected(strokes)
     mass = np.bincount(labels, weights=ink[strokes])
-    sides = np.zeros(strokes.shape, np.intp)
-    sides[strokes] = labels + 1
+    sides = np.full(strokes.shape, -1)  # where there is no stroke
+    sides[strokes] = labels
     bars = [
-        label - 1
+        label
         for side in (sides[0], sides[-1], sides[:, 0], sides[:, -1])
-        for label, count in zip(*np.unique(side[side > 0], return_counts=True), strict=True)
+        for label, count in zip(*np.unique(side[side >= 0], return_counts=True), strict=True)
         if count > len(side) / 2
     ]
     digits = mass.copy()
@@ -168,22 +159,17 @@ def without_specks(ink: np.ndarray) -> np.ndarray:
 def connected(mask: np.ndarray) -> np.ndarray:
     """Numbers the connected parts of a mask; neighbours are also those across a corner.
 
-    Args:
-      mask: `bool [H, W]` with N true pixels.
-
-    Returns:
-      The part of each true pixel, row by row: `int64 [N]`, from 0 on.
+    For `bool [H, W]` with N true pixels, the part of each of them, row by row: `int64 [N]`, from 0.
     """
     number = np.cumsum(mask).reshape(mask.shape) - 1
-    neighbours = (
-        (np.s_[:, :-1], np.s_[:, 1:]),
-        (np.s_[:-1], np.s_[1:]),
-        (np.s_[:-1, :-1], np.s_[1:, 1:]),
-        (np.s_[:-1, 1:], np.s_[1:, :-1]),
-    )
     pairs = [
         np.stack([number[one], number[other]])[:, mask[one] & mask[other]]
-        for one, other in neighbours
+        for one, other in (  # neighbours
+            (np.s_[:, :-1], np.s_[:, 1:]),
+            (np.s_[:-1], np.s_[1:]),
+            (np.s_[:-1, :-1], np.s_[1:, 1:]),
+            (np.s_[:-1, 1:], np.s_[1:, :-1]),
+        )
     ]
     first, second = np.concatenate(pairs, axis=1)
     label = np.arange(np.count_nonzero(mask))
@@ -216,7 +202,7 @@ def shrunk(ink: np.ndarray, longest: int) -> np.ndarray:
 def thickened(ink: np.ndarray) -> np.ndarray:
     """Strokes that would be thinner than nearly all of MNIST's, made as thick as those usually are.
 
-    It is done before the digit is scaled down, as a thicker pen would do it.
+    This comes before the digit is scaled down, as a thicker pen would.
     """
     scale = BOX / max(ink.shape)
     width = scale * stroke_width(ink)

@@ -4,12 +4,12 @@ Results go to stdout as a table, JSON or CSV; what cannot be read goes to stderr
 """
 
 import csv
-import dataclasses
 import io
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError, shown
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the network sees in one file. The fields' names are those of JSON and CSV.
 
     Attributes:
       file: as it was given or found.
-      digit: the most probable class.
-      probability: of that digit, 0 to 1.
-      runner_up: the second most probable class.
-      runner_up_probability: of that digit, 0 to 1.
+      digit, runner_up: the most probable class, and the second.
+      probability, runner_up_probability: theirs, 0 to 1.
     """
 
     file: str
@@ -45,8 +42,7 @@ def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "
     TensorFlow is loaded once the files are read, and not at all if none can be.
 
     Args:
-      recipe: names the network.
-      model_dir: a folder of checkpoints, or a checkpoint's prefix.
+      recipe, model_dir: as of a `Predictor`.
       patterns: files, folders and globs; see `images.find_images`.
       output: a key of `FORMATS`.
 
@@ -70,12 +66,7 @@ def run(recipe: Recipe, model_dir: str, patterns: Sequence[str], output: str = "
 
 
 def read_images(patterns: Sequence[str]) -> tuple[list[Path], np.ndarray, list[InputError]]:
-    """Reads what can be read.
-
-    Returns:
-      The N files that hold a digit, their images, `uint8 [N, 28, 28]`, and what is wrong with the
-      others.
-    """
+    """N files that hold a digit, their images, `uint8 [N, 28, 28]`, and the errors of others."""
     files: list[Path] = []
     images: list[np.ndarray] = []
     errors: list[InputError] = []
@@ -95,12 +86,7 @@ def read_images(patterns: Sequence[str]) -> tuple[list[Path], np.ndarray, list[I
 
 
 def answers(files: Sequence[Path], probabilities: np.ndarray) -> list[Answer]:
-    """Names each file's two most probable digits.
-
-    Args:
-      files: N paths.
-      probabilities: `float32 [N, K]`.
-    """
+    """Names the two most probable digits of N files; probabilities `float32 [N, K]`."""
     order = np.argsort(-probabilities, axis=1, kind="stable")
     return [
         Answer(
@@ -130,16 +116,13 @@ def as_table(rows: Sequence[Answer]) -> str:
 
 def as_json(rows: Sequence[Answer]) -> str:
     """For programs: a list of objects with the fields of `Answer`."""
-    return json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
+    return json.dumps([row._asdict() for row in rows], indent=2) + "\n"
 
 
 def as_csv(rows: Sequence[Answer]) -> str:
     """For programs and spreadsheets: a header with the fields of `Answer`, then a line for each."""
     text = io.StringIO()
-    fields = [field.name for field in dataclasses.fields(Answer)]
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(dataclasses.asdict(row) for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([Answer._fields, *rows])
     return text.getvalue()
 
 

@@ -1,6 +1,6 @@
 """Training images, moved a little, so that a network sees no image twice.
 
-Shapes are written with these axes: B batch, H height, W width.
+Axes: B batch, H height, W width.
 """
 
 import math
@@ -12,17 +12,11 @@ from cnn_mnist.utils.lazy import tf
 
 
 class Augment(NamedTuple):
-    """How far training images are moved at most, in each direction.
+    """How far training images are moved at most, in each direction."""
 
-    Attributes:
-      shift: pixels.
-      rotation: degrees.
-      zoom: share of 1.
-    """
-
-    shift: float = 0.0
-    rotation: float = 0.0
-    zoom: float = 0.0
+    shift: float = 0.0  # pixels
+    rotation: float = 0.0  # degrees
+    zoom: float = 0.0  # share of 1
 
     @property
     def meaning(self) -> str:
@@ -41,15 +35,10 @@ AUGMENTS = {
 
 
 def augmented(images: Any, kind: str, *, seed: int) -> Any:
-    """Shifts, turns and zooms each image by amounts of its own.
+    """Shifts, turns and zooms each image, `float32 [B, H, W, 1]` in and out, by amounts of its own.
 
-    `[B, H, W, 1]`, `float32`, in and out.
-
-    The amounts are uniform, and a function of (seed, step). What comes in from outside an
-    image is 0, the colour of MNIST's paper.
-
-    Args:
-      kind: a name of `AUGMENTS`.
+    The amounts are uniform, and a function of (seed, step). What comes in from outside an image is
+    0, the colour of MNIST's paper. `kind` is a name of `AUGMENTS`.
     """
     if kind == "none":
         return images
@@ -57,7 +46,6 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
     rotation = math.radians(degrees)
     with tf.name_scope("augment"):
         key = key_of_step(seed, "augment")
-        height, width = images.shape[1:3]
         count = 5 if zoom else 3
 
         def draw(rows: Any) -> Any:
@@ -67,10 +55,8 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
         amounts = parts.rows_of_batch(draw, tf.shape(images)[0])  # [B, count]
         turn, right, down, *zooms = tf.unstack(amounts, count, axis=1)
         steps = [1 + each * zoom for each in zooms]
-        transforms = about_the_middle(
-            turn * rotation, right * shift, down * shift, height, width, *steps
-        )
-        return warp(images, transforms)
+        moves = (turn * rotation, right * shift, down * shift)
+        return warp(images, about_the_middle(*moves, *images.shape[1:3], *steps))
 
 
 def warp(images: Any, transforms: Any) -> Any:

@@ -32,16 +32,11 @@ def scored_variables(recipe: Recipe) -> dict[str, Any]:
 
     To be called in a graph of evaluation or prediction, where no optimizer adds its own.
     """
-    trained = {scored_name(v, recipe): v for v in tf.compat.v1.trainable_variables()}
+    average = "/ExponentialMovingAverage" if recipe.average_decay else ""
+    trained = {f"{v.op.name}{average}": v for v in tf.compat.v1.trainable_variables()}
     step = tf.compat.v1.train.get_or_create_global_step()
     others = [v for v in tf.compat.v1.global_variables() if not v.trainable and v is not step]
     return trained | {v.op.name: v for v in others}
-
-
-def scored_name(variable: Any, recipe: Recipe) -> str:
-    """The variable in checkpoints that is to be read for a trainable one."""
-    average = "/ExponentialMovingAverage" if recipe.average_decay else ""
-    return f"{variable.op.name}{average}"
 
 
 def variables_to_restore(recipe: Recipe) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""The graphs of a recipe that are fed by placeholders: to score, to predict, to export.
-
-Shapes are written with this axis: B batch.
-"""
+"""The graphs of a recipe that are fed by placeholders: to score, to predict, to export."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +10,7 @@ from cnn_mnist.recipes import Recipe
 
 
 class Fed(NamedTuple):
-    """A graph of one mode.
+    """A graph of one mode, for a batch of B images.
 
     Attributes:
       images: the placeholder `[B, 28, 28]`, or the tensor that was given in its place.
@@ -27,9 +24,7 @@ class Fed(NamedTuple):
 
 
 def build(recipe: Recipe, mode: str, *, dtype: str = "uint8", images: Any = None) -> Fed:
-    """Adds the graph of a mode to the default graph.
-
-    A second one, for other images, shares the variables of the first.
+    """Adds the graph of a mode to the default graph; a second one shares the first one's variables.
 
     Args:
       recipe: what the network is.

@@ -1,15 +1,13 @@
 """The building blocks of the networks: layers with their variables, and what they start from.
 
-Shapes are written with these axes: B batch, H height, W width, C channels, N units.
+Axes: B batch, H height, W width, C channels, N units.
 
-Variables are made with `get_variable` under the names that `tf.layers` gave them, so checkpoints
-can be exchanged with the tutorials' own code. Initial weights and dropout masks come from stateless
-generators, whose algorithm (Philox) is named: the same seed gives the same numbers in every run,
-and nothing about them needs to be kept in a checkpoint.
+Variables are `float32` and have the names that `tf.layers` gave them, so checkpoints can be
+exchanged with the tutorials' own code. A layer computes in the dtype of what it is given, `float32`
+or `bfloat16`, and notes its output in the graph's collection `LAYERS`, for `--mode=summary`.
 
-Variables are `float32`. A layer computes in the dtype of what it is given, `float32` or `bfloat16`.
-
-Every layer notes its output in the graph's collection `LAYERS`, for the table of `--mode=summary`.
+Initial weights and dropout masks come from stateless generators, whose algorithm (Philox) is named:
+the same seed gives the same numbers in every run, and no checkpoint has to keep anything of them.
 """
 
 import math
@@ -25,10 +23,8 @@ LARGE_KERNEL = 2**20  # values, beyond a core's cache
 NORM_DECAY = 0.95  # of the moving averages: they forget a batch in some 20 steps
 NORM_EPSILON = 1e-3  # of Keras
 
-# (shape of a kernel, key of a random stream) -> its initial values, `float32`.
-Initializer = Callable[[list[int], Any], Any]
-# What a layer does to its output, as `tf.nn.relu`.
-Activation = Callable[[Any], Any]
+Initializer = Callable[[list[int], Any], Any]  # shape, key of a random stream -> `float32` values
+Activation = Callable[[Any], Any]  # what a layer does to its output, as `tf.nn.relu`
 
 
 def conv2d(
@@ -51,9 +47,7 @@ def conv2d(
         shape = [kernel_size, kernel_size, net.shape[-1], filters]
         kernel = _kernel(shape, net.dtype, seed, initializer)
         output = tf.nn.conv2d(net, kernel, 1, padding)
-        if use_bias:
-            output = _bias_add(output, _bias(output))
-        return _noted(output, activation)
+        return _noted(_biased(output) if use_bias else output, activation)
 
 
 def dense(
@@ -67,9 +61,8 @@ def dense(
 ) -> Any:
     """Fully connected layer: `[B, N]` -> `[B, units]`."""
     with tf.compat.v1.variable_scope(name):
-        shape = [net.shape[-1], units]
-        output = _matmul(net, _kernel(shape, net.dtype, seed, initializer))
-        return _noted(_bias_add(output, _bias(output)), activation)
+        kernel = _kernel([net.shape[-1], units], net.dtype, seed, initializer)
+        return _noted(_biased(_matmul(net, kernel)), activation)
 
 
 def batch_norm(net: Any, name: str, *, training: bool, activation: Activation | None = None) -> Any:
@@ -80,15 +73,16 @@ def batch_norm(net: Any, name: str, *, training: bool, activation: Activation | 
     """
     with tf.compat.v1.variable_scope(name):
         names = ("gamma", "beta", "moving_mean", "moving_variance")
-        gamma, beta, mean, variance = (_per_channel(net, variable) for variable in names)
-        if not training:
-            output, *_ = _fused_norm(net, gamma, beta, mean, variance, training=False)
-            return _noted(output, activation)
-        output, *batch = _fused_norm(net, gamma, beta, mean, variance, training=True)
-        for average, value in zip((mean, variance), batch, strict=True):
-            change = (1 - NORM_DECAY) * (average - value)
-            update = average.assign_sub(change, read_value=False)
-            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, update)
+        gamma, beta, *averages = (_per_channel(net, variable) for variable in names)
+        given = [None, None] if training else averages
+        output, *batch = tf.compat.v1.nn.fused_batch_norm(
+            net, gamma, beta, *given, epsilon=NORM_EPSILON, is_training=training
+        )
+        if training:
+            for average, value in zip(averages, batch, strict=True):
+                change = (1 - NORM_DECAY) * (average - value)
+                update = average.assign_sub(change, read_value=False)
+                tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.UPDATE_OPS, update)
         return _noted(output, activation)
 
 
@@ -111,8 +105,7 @@ def flatten(net: Any) -> Any:
 def unit_columns(images: Any) -> Any:
     """Scales each column of each image to length 1; a column of zeros stays as it is.
 
-    This is `tf.keras.utils.normalize(x, axis=1)` of images `[B, 28, 28]`, which the Keras tutorial
-    applies: it divides along the rows' axis.
+    As the Keras tutorial does: `tf.keras.utils.normalize(x, axis=1)` of images `[B, 28, 28]`.
     """
     with tf.name_scope("unit_columns"):
         pixels = tf.cast(images, tf.float32)
@@ -147,7 +140,7 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
 def glorot_uniform(shape: list[int], key: Any) -> Any:
     """Uniform within `+-sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010, "Xavier").
 
-    What layers start from unless told otherwise, as in Keras.
+    Layers start from it unless told otherwise, as in Keras.
     """
     limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
     return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
@@ -202,11 +195,6 @@ def _kernel(
     return tf.cast(kernel, compute_dtype)
 
 
-def _bias(output: Any) -> Any:
-    """`bias`, in the dtype of `output`, of the layer whose variable scope is open."""
-    return tf.cast(_per_channel(output, "bias"), output.dtype)
-
-
 def _per_channel(net: Any, name: str) -> Any:
     """A variable of the open layer, `[C]` or `[N]`: 1 for scales, 0 for shifts."""
     ones = name in ("gamma", "moving_variance")
@@ -215,21 +203,6 @@ def _per_channel(net: Any, name: str) -> Any:
         net.shape[-1:],
         initializer=tf.compat.v1.ones_initializer() if ones else tf.compat.v1.zeros_initializer(),
         trainable=not name.startswith("moving_"),
-    )
-
-
-def _fused_norm(
-    net: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, training: bool
-) -> tuple[Any, Any, Any]:
-    """The normalized values, and mean and variance of the batch."""
-    return tf.compat.v1.nn.fused_batch_norm(
-        net,
-        gamma,
-        beta,
-        mean=None if training else mean,
-        variance=None if training else variance,
-        epsilon=NORM_EPSILON,
-        is_training=training,
     )
 
 
@@ -252,13 +225,14 @@ def _matmul(net: Any, kernel: Any) -> Any:
     return product(net, kernel)
 
 
-def _bias_add(net: Any, bias: Any) -> Any:
-    """`tf.nn.bias_add`, with a right gradient in `bfloat16`.
+def _biased(net: Any) -> Any:
+    """Adds the `bias` of the open layer, as `tf.nn.bias_add`, with a right gradient in `bfloat16`.
 
     TensorFlow's own (2.15 to 2.21) adds up in `bfloat16`: a sum that has grown to 256 times what is
     still to be added stays as it is. Of the 78,400 values of the classic network's first layer it
     leaves out three quarters.
     """
+    bias = tf.cast(_per_channel(net, "bias"), net.dtype)
     if net.dtype != tf.bfloat16:
         return tf.nn.bias_add(net, bias)
 

@@ -1,6 +1,6 @@
 """The model function: one forward pass, three returns.
 
-Shapes are written with these axes: B batch, K classes, M members of an ensemble.
+Axes: B batch, K classes, M members of an ensemble.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,7 @@ def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe
 
     Args:
       descent: an optimizer of `tf.compat.v1.train`.
-      objective: what it makes smaller: a scalar.
-      loss: what is shown: a scalar.
+      objective, loss: what it makes smaller, and what is shown; both are scalars.
       step: the global step.
       recipe: whether the weights are averaged.
     """
@@ -71,22 +70,17 @@ def spec(
     recipe: Recipe,
     minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
 ) -> Any:
-    """The `EstimatorSpec` of one mode, as of `cnn_model_fn`.
-
-    Args:
-      minimize: makes the training step, as `minimized` does.
-    """
+    """The `EstimatorSpec` of one mode, as of `cnn_model_fn`; `minimize` makes the training step."""
     recipe = recipe.resolved()
     require_known(recipe)
     training = mode == estimator.ModeKeys.TRAIN
 
-    network = NETWORKS[recipe.network]
     with tf.name_scope("image"):
         images = scaled_images(features["x"])
         if training:
             images = augmented(images, recipe.augment, seed=recipe.seed)
         images = tf.cast(images, recipe.precision)
-    members = network(
+    members = NETWORKS[recipe.network](
         images, training=training, dropout_rate=recipe.dropout_rate, seed=recipe.seed
     )  # [B, K], or [M, B, K]
     with tf.name_scope("logits"):
@@ -94,10 +88,8 @@ def spec(
         logits = tf.identity(voted(members))  # [B, K]
     with tf.name_scope("predictions"):
         classes = tf.argmax(logits, axis=1)
-    predictions = {
-        "classes": classes,
-        "probabilities": tf.nn.softmax(logits, name="softmax_tensor"),
-    }
+    probabilities = tf.nn.softmax(logits, name="softmax_tensor")
+    predictions = {"classes": classes, "probabilities": probabilities}
     if mode == estimator.ModeKeys.PREDICT:
         return estimator.EstimatorSpec(mode, predictions=predictions, scaffold=scaffold(recipe))
 
@@ -149,12 +141,9 @@ def cross_entropies(labels: Any, logits: Any) -> Any:
 def summed(losses: Any, loss: Any) -> Any:
     """What the optimizer is to lower: the sum of the members' losses, a scalar.
 
-    Of the sum each member gets the gradient of its own loss, and so learns as fast as it would
-    alone; of the mean only a share.
-
-    Args:
-      losses: of each image, `[M, B]`, or `[B]` of a single network.
-      loss: their mean.
+    The sum gives each member the gradient of its own loss, so it learns as fast as it would alone;
+    the mean gives it a share. `losses` are of each image, `[M, B]`, or `[B]` of a single network;
+    `loss` is their mean.
     """
     if losses.shape.rank == 1:
         return loss

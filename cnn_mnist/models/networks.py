@@ -132,11 +132,9 @@ def _head(net: Any, units: int, training: bool, dropout_rate: float, seed: int) 
     return dense(net, "dense_1", units=NUM_CLASSES, **start)
 
 
-def _mlp(
-    images: Any, hidden: tuple[int, ...], training: bool, dropout_rate: float, seed: int
-) -> Any:
+def _mlp(net: Any, hidden: tuple[int, ...], training: bool, dropout_rate: float, seed: int) -> Any:
     """A multilayer perceptron: dense layers with ReLU between them."""
-    net = flatten(images)  # [B, 784]
+    net = flatten(net)  # [B, 784]
     for index, units in enumerate(hidden):
         name = _numbered("dense", index)
         net = dense(net, name, units=units, activation=tf.nn.relu, seed=seed)

@@ -12,12 +12,10 @@ WARM_UP = 0.25  # share of the steps in which `one_cycle` rises
 
 
 class Optimizer(NamedTuple):
-    """An entry of `OPTIMIZERS`.
+    """An entry of `OPTIMIZERS`: what it means to people, and how it is made.
 
-    Attributes:
-      meaning: for people.
-      make: takes a learning rate, a number or a `float32` scalar; returns an optimizer of
-        `tf.compat.v1.train`.
+    `make` takes a learning rate, a number or a `float32` scalar, and returns an optimizer of
+    `tf.compat.v1.train`.
     """
 
     meaning: str
@@ -25,12 +23,10 @@ class Optimizer(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """An entry of `SCHEDULES`.
+    """An entry of `SCHEDULES`: what it means to people, and how it is computed.
 
-    Attributes:
-      meaning: for people.
-      rate: takes the recipe's learning rate, its steps, and the global step; returns the learning
-        rate of the step that begins there: `float32`, a scalar.
+    `rate` takes the recipe's learning rate, its steps, and the global step, and returns the
+    learning rate of the step that begins there: `float32`, a scalar.
     """
 
     meaning: str

@@ -5,12 +5,11 @@ on an equal part. In a cluster the step is one that the process was given, and t
 part of that step's batch. Random numbers are drawn for the whole batch, of which a part takes its
 own rows: so the parts together see what one process sees.
 
-Shapes are written with these axes: B rows of the whole batch, b rows of a part.
+Axes: B rows of the whole batch, b rows of a part.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnn_mnist.utils.lazy import tf
 
@@ -18,21 +17,13 @@ from cnn_mnist.utils.lazy import tf
 STEP, ROWS = "part/step", "part/rows"
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Rows of a batch.
+class Part(NamedTuple):
+    """Rows of a batch."""
 
-    Attributes:
-      step: whose batch it is: `int64`, a scalar tensor.
-      first: the first row.
-      size: how many rows.
-      batch_size: of the whole batch.
-    """
-
-    step: Any
-    first: int
-    size: int
-    batch_size: int
+    step: Any  # whose batch it is: `int64`, a scalar tensor
+    first: int  # the first row
+    size: int  # how many rows
+    batch_size: int  # of the whole batch
 
 
 def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:
@@ -45,8 +36,9 @@ def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:
 
 def set_part(part: Part) -> None:
     """Makes it the part of the default graph."""
-    tf.compat.v1.add_to_collection(STEP, part.step)
-    for number in (part.first, part.size, part.batch_size):
+    step, *rows = part
+    tf.compat.v1.add_to_collection(STEP, step)
+    for number in rows:
         tf.compat.v1.add_to_collection(ROWS, number)
 
 
@@ -62,14 +54,11 @@ def step() -> Any:
 
 
 def rows_of_batch(draw: Callable[[Any], Any], rows: Any) -> Any:
-    """What `draw` gives for `rows`, as if the others of the batch were there too.
+    """What `draw` gives for `rows`, as if the others of the batch were there too: `[b, ...]`.
 
     Args:
       draw: takes the number of rows B, an integer or a scalar tensor, and gives `[B, ...]`.
-      rows: the number of rows that the graph has: a scalar.
-
-    Returns:
-      `[b, ...]`.
+      rows: the number of rows that the graph has, b: a scalar.
     """
     part = _part()
     if part is not None:

@@ -1,8 +1,7 @@
 """Name scopes: the boxes in which TensorBoard draws the graph of a training.
 
-At the top level of the graph there is one box for each thing that a person has a name for: `input`,
-`image`, the layers, `loss`, `train`, ... The names of variables, which checkpoints are read by, do
-not depend on these scopes.
+At the top level there is one box for each thing that a person has a name for: `input`, `image`, the
+layers, `loss`, `train`, ... The names of variables, and so checkpoints, do not depend on them.
 """
 
 import contextlib
@@ -13,10 +12,10 @@ import tensorflow as tf
 
 
 def with_curve(name: str) -> contextlib.AbstractContextManager[Any]:
-    """The name scope `name`, which stays free for a curve of the same name.
+    """The name scope `name`, which a curve of the same name can still open.
 
-    TensorFlow takes a curve's tag from a name scope that nothing else has opened; otherwise it
-    would number it: `loss_1`.
+    TensorFlow takes the curve's tag from a scope of its own, and numbers one that is taken:
+    `loss_1`.
     """
     outer = tf.compat.v1.get_default_graph().get_name_scope()
     # A name that ends with "/" is taken as it is, and not noted as used.
@@ -41,9 +40,8 @@ def without_functions() -> Iterator[None]:
     """While entered, `tf.cond` makes nodes of the graph instead of two functions.
 
     TensorFlow's moving averages come with one `tf.cond` a variable, for their initial values.
-    TensorBoard draws functions in a column of their own, which made the graph beside it tiny, and
-    counts them as nodes without edges, against which a member of an ensemble had too many to stay
-    in the main graph.
+    TensorBoard draws functions in a column of their own, beside which the graph is tiny, and counts
+    them as nodes without edges: the members of an ensemble then leave the main graph.
     """
     before = tf.compat.v1.control_flow_v2_enabled()
     tf.compat.v1.disable_control_flow_v2()

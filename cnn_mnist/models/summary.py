@@ -1,7 +1,7 @@
 """The table of a network's layers: output shapes and numbers of parameters."""
 
-import dataclasses
 import math
+from typing import NamedTuple
 
 import tensorflow as tf
 from rich.table import Table
@@ -11,8 +11,7 @@ from cnn_mnist.models.networks import NETWORKS
 from cnn_mnist.recipes import Recipe
 
 
-@dataclasses.dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One row: a layer's name, its output's shape without the batch, and its parameters."""
 
     name: str
@@ -36,7 +35,7 @@ def layers_of(recipe: Recipe) -> list[Layer]:
             rows.append(Layer(name, tuple(output.shape[1:]), parameters))
         listed = {row.name for row in rows}
         rows += [Layer(v, (), n) for v, n in sizes.items() if v.rpartition("/")[0] not in listed]
-        return rows
+    return rows
 
 
 def table(recipe: Recipe) -> Table:
@@ -47,7 +46,7 @@ def table(recipe: Recipe) -> Table:
     result.add_column("layer", footer="parameters in total")
     result.add_column("output shape", justify="right")
     result.add_column("parameters", footer=total, justify="right")
-    for layer in layers:
-        shape = " x ".join(str(size) for size in layer.output_shape)
-        result.add_row(layer.name, shape, f"{layer.parameters:,}" if layer.parameters else "")
+    for name, output_shape, parameters in layers:
+        shape = " x ".join(map(str, output_shape))
+        result.add_row(name, shape, f"{parameters:,}" if parameters else "")
     return result

@@ -9,15 +9,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cnn_mnist import estimator
@@ -27,7 +20,7 @@ from cnn_mnist.utils.console import shows_bars
 from cnn_mnist.utils.process import SIGNALS, Ending
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
-WATCHED = "watched"  # what `FiniteGuard` looks at, where the graph takes several steps a call
+WATCHED = "watched"  # the `watched` of each step, where the graph takes several steps a call
 SHOWN_NAMES = 10  # of what is not finite
 
 
@@ -39,11 +32,7 @@ def softmax_logging_hook(every_n_iter: int, note: Callable[[str], None] = no_not
     """A `LoggingTensorHook` on the op `softmax_tensor`: one short line every so many steps.
 
     It tells how sure the network is: at first about 0.10 for its favourite of ten digits, which is
-    guessing, later up to 1.
-
-    Args:
-      every_n_iter: steps between two lines.
-      note: is given a short form, for a progress bar.
+    guessing, later up to 1. `note` is given a short form, for a progress bar.
     """
 
     def line(values: dict[str, np.ndarray]) -> str:
@@ -63,15 +52,15 @@ class ProgressHook(estimator.SessionRunHook):
     """A progress bar: step, loss, steps a second, time left."""
 
     def __init__(self, total_steps: int, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            TextColumn("step {task.completed:,}/{task.total:,}"),
-            TextColumn("{task.fields[loss]}"),
-            TextColumn("{task.fields[note]}"),
+        self._progress = bars.Progress(
+            "training",
+            bars.BarColumn(),
+            "step {task.completed:,}/{task.total:,}",
+            "{task.fields[loss]}",
+            "{task.fields[note]}",
             _StepsPerSecond(),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            bars.TimeRemainingColumn(),
+            "left",
             console=console,
             refresh_per_second=4,
         )
@@ -86,18 +75,15 @@ class ProgressHook(estimator.SessionRunHook):
         self._loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
 
     def after_create_session(self, session: Any, coord: Any) -> None:
-        step = int(session.run(self._step))
-        self._progress.reset(self._task, completed=step)
+        self._progress.reset(self._task, completed=int(session.run(self._step)))
         self._progress.start()
 
     def before_run(self, run_context: Any) -> Any:
-        return estimator.SessionRunArgs({"step": self._step, "loss": self._loss})
+        return estimator.SessionRunArgs([self._step, self._loss])
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        values = run_values.results
-        self._progress.update(
-            self._task, completed=int(values["step"]), loss=f"loss {values['loss']:.3f}"
-        )
+        step, loss = run_values.results
+        self._progress.update(self._task, completed=int(step), loss=f"loss {loss:.3f}")
 
     def end(self, session: Any) -> None:
         self._progress.update(self._task, completed=int(session.run(self._step)))
@@ -121,16 +107,13 @@ def progress(total_steps: int, console: Console) -> Iterator[tuple[list[Any], Ca
         hook.stop()
 
 
-class _StepsPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
+class _StepsPerSecond(bars.ProgressColumn):
+    def render(self, task: bars.Task) -> Text:
         return Text(f"{task.speed:.1f} steps/s" if task.speed else "")
 
 
 def watched(loss: Any) -> Any:
-    """What `FiniteGuard` looks at after a step: `float32 [1 + variables]`.
-
-    The loss, and the sums of squares of `_floating_variables()`.
-    """
+    """The loss, and half of each floating variable's sum of squares: `float32 [1 + variables]`."""
 
     def half_square(variable: Any) -> Any:
         with tf.device(variable.device):  # a parameter server's stays there
@@ -148,18 +131,17 @@ class FiniteGuard(estimator.SessionRunHook):
 
     It looks at the loss and, by their sums of squares, at every variable, those of the optimizer
     too, as each step leaves them: a gradient that is not finite makes its variable so in the same
-    step. Each of them can be the first to go, and a ReLU, a maximum or a division may hide it from
-    the loss. Sums of squares overflow beyond 1e19, which no training comes back from either. Must
-    come before the hook that saves.
+    step. Any of them can be the first, and a ReLU, a maximum or a division may hide it from the
+    loss. Sums of squares overflow beyond 1e19, from which no training recovers either. Must come
+    before the hook that saves.
 
     Raises:
       NonFiniteError: from the training; it names the step and what is not finite.
     """
 
     def begin(self) -> None:
-        self._names = ["the loss", *(f"the variable {v.op.name}" for v in _floating_variables())]
-        of_each_step = tf.compat.v1.get_collection(WATCHED)
-        if of_each_step:
+        self._variables = [v.op.name for v in _floating_variables()]
+        if of_each_step := tf.compat.v1.get_collection(WATCHED):
             self._watched = of_each_step[0]
         else:
             loss = tf.compat.v1.losses.get_losses()[-1]  # the Estimator puts the loss there
@@ -182,14 +164,13 @@ class FiniteGuard(estimator.SessionRunHook):
             self._steps_done = int(given[0])
         for values in np.atleast_2d(watched):  # of each step of the call
             self._steps_done += 1
-            finite = np.isfinite(values)
-            if not finite.all():
-                self._stop(values, finite)
+            if not np.isfinite(values).all():
+                self._stop(values)
 
-    def _stop(self, values: np.ndarray, finite: np.ndarray) -> None:
-        names = [name for name, is_finite in zip(self._names, finite, strict=True) if not is_finite]
-        if not finite[0]:
-            names[0] += f" ({values[0]})"
+    def _stop(self, values: np.ndarray) -> None:
+        loss = f"the loss ({values[0]})"
+        names = [loss, *(f"the variable {v}" for v in self._variables)]
+        names = [n for n, value in zip(names, values, strict=True) if not np.isfinite(value)]
         others = f" and {len(names) - SHOWN_NAMES} more" * (len(names) > SHOWN_NAMES)
         raise non_finite(f"step {self._steps_done:,}", ", ".join(names[:SHOWN_NAMES]) + others)
 
@@ -197,8 +178,8 @@ class FiniteGuard(estimator.SessionRunHook):
 class StopOnSignal(estimator.SessionRunHook):
     """Ends training after the current step on SIGTERM or Ctrl-C, so that the Estimator saves it.
 
-    A context manager: it listens between entering and leaving. A second signal ends at once; so
-    does the first before any step is trained, when there is nothing to save.
+    A context manager, which listens while entered. A second signal ends at once; so does the first
+    before any step is trained, when there is nothing to save.
 
     Attributes:
       received: the signal that came, or None.
@@ -208,7 +189,7 @@ class StopOnSignal(estimator.SessionRunHook):
     _has_begun = False  # the first step
 
     def __init__(self, show: Callable[[str], None] = no_note) -> None:
-        """Sets what prints the line that tells, at once, that the step is being saved."""
+        """`show` prints the line that tells, at once, that the step is being saved."""
         self._show = show
 
     def __enter__(self) -> "StopOnSignal":
@@ -241,11 +222,7 @@ class StopOnSignal(estimator.SessionRunHook):
         threading.Thread(target=self._show, args=[text]).start()
 
     def pass_on(self, saved: str) -> None:
-        """Hands the signal that came, if one did, to whoever listened before.
-
-        Args:
-          saved: what `KeyboardInterrupt` tells.
-        """
+        """Hands the signal that came, if any, to its handler of before; `saved` is told with it."""
         if self.received is None:
             return
         for handler in self._before.values():

@@ -3,7 +3,7 @@
 For several there is a loop in the graph around the model function, and the Estimator's own hooks,
 which count calls, are replaced by hooks that count steps.
 
-Shapes are written with these axes: n steps of a call, B batch, K classes.
+Axes: n steps of a call, B batch.
 """
 
 from collections.abc import Callable
@@ -45,13 +45,12 @@ class Steps:
           log_every_n_iter: steps between two lines on `softmax_tensor`; 0 for none.
         """
         self._recipe, self._given, self._log = recipe, run_config, log_every_n_iter
-        looks = (run_config.save_summary_steps, run_config.log_step_count_steps, log_every_n_iter)
         self.calls = Calls(
             longest=steps_per_call,
             total=recipe.steps,
             validate=recipe.eval_every_steps,
             save=run_config.save_checkpoints_steps,
-            look=looks,
+            look=(run_config.save_summary_steps, run_config.log_step_count_steps, log_every_n_iter),
         )
         self._several = steps_per_call > 1
         self._scaffold = tf.compat.v1.train.Scaffold()
@@ -63,12 +62,10 @@ class Steps:
         self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
     ) -> Any:
         """`cnn_model_fn`, saved by our `Saver`."""
-        if self._several:
-            saver.add_to_graph(config.model_dir)
-            return looped(cnn_model_fn, features, labels, params, self._scaffold)
-        spec = cnn_model_fn(features, labels, mode, params)
         saver.add_to_graph(config.model_dir)
-        return spec
+        if self._several:
+            return looped(features, labels, params, self._scaffold)
+        return cnn_model_fn(features, labels, mode, params)
 
     def input_fn(self, split: Any, first_step: int) -> Callable[[], Any]:
         """The batches of the training images from a step on."""
@@ -85,16 +82,13 @@ class Steps:
         """In place of the Estimator's own: curves, loss and step, steps a second, the end."""
         if not self._several:
             return []
-        config, folder = self._given, self._given.model_dir
-        looks = config.log_step_count_steps
+        place, looks = self._given.model_dir, self._given.log_step_count_steps
+        rate = estimator.StepCounterHook(every_n_steps=1, output_dir=place)
+        curves = estimator.SummarySaverHook(save_steps=1, output_dir=place, scaffold=self._scaffold)
         loss_line = estimator.LoggingTensorHook({"loss": LOSS, "step": STEP}, every_n_iter=1)
-        curves = estimator.SummarySaverHook(
-            save_steps=1, output_dir=folder, scaffold=self._scaffold
-        )
-        rate = estimator.StepCounterHook(every_n_steps=1, output_dir=folder)
         return [
             Every(looks, rate, self.calls),
-            Every(config.save_summary_steps, curves, self.calls),
+            Every(self._given.save_summary_steps, curves, self.calls),
             Every(looks, loss_line, self.calls),
             StopAtTotal(self.calls),
         ]
@@ -106,34 +100,29 @@ class Steps:
         return hooks.softmax_logging_hook(self._log, note)
 
 
-def looped(
-    model_fn: Callable[..., Any], features: Any, labels: Any, params: dict[str, Any], scaffold: Any
-) -> Any:
-    """The training graph of a model function, for several steps a call.
+def looped(features: Any, labels: Any, params: dict[str, Any], scaffold: Any) -> Any:
+    """The training graph of `cnn_model_fn`, for several steps a call: the `EstimatorSpec` of TRAIN.
 
     Each step reads the variables as the one before it left them. Loss, accuracy and the
     probabilities in the op `softmax_tensor` are those of the last.
 
     Args:
-      model_fn: `cnn_model_fn`, or one like it.
       features: `{"x": images}`, `uint8 [n, B, 28, 28]`.
       labels: `int32 [n, B]`.
       params: of the model function.
       scaffold: of the result.
-
-    Returns:
-      The `EstimatorSpec` of TRAIN.
     """
     mode = estimator.ModeKeys.TRAIN
     graph = tf.compat.v1.get_default_graph()
 
     def one_step(index: Any, watched: Any, *_: Any) -> tuple[Any, ...]:
-        spec = model_fn({"x": features["x"][index]}, labels[index], mode, params)
+        spec = cnn_model_fn({"x": features["x"][index]}, labels[index], mode, params)
         with tf.control_dependencies([spec.train_op]):
             watched = watched.write(index, hooks.watched(spec.loss))
             index = index + 1
         return index, watched, spec.loss, *map(spec.predictions.get, ("probabilities", "classes"))
 
+    scalar, rows, shares = map(tf.TensorShape, ([], [None], [None, NUM_CLASSES]))
     with tf.name_scope("steps"), scopes.variables_outside():
         steps = tf.shape(labels)[0]
         index, watched, loss, probabilities, classes = tf.while_loop(
@@ -146,13 +135,7 @@ def looped(
                 tf.zeros([0, NUM_CLASSES]),
                 tf.zeros([0], tf.int64),
             ),
-            shape_invariants=(
-                tf.TensorShape([]),
-                None,
-                tf.TensorShape([]),
-                tf.TensorShape([None, NUM_CLASSES]),
-                tf.TensorShape([None]),
-            ),
+            shape_invariants=(scalar, None, scalar, shares, rows),
             parallel_iterations=1,
         )
         watched = watched.stack()
@@ -160,7 +143,10 @@ def looped(
         train_op = tf.group(index)
         with tf.control_dependencies([train_op]):
             after = tf.compat.v1.train.get_global_step().read_value()
-    _forget_the_body(graph)
+    # What belongs to the loop's body leaves the collections, which the body shares.
+    for name in graph.collections:
+        items = graph.get_collection_ref(name)
+        items[:] = [item for item in items if getattr(item, "graph", graph) is graph]
 
     tf.compat.v1.add_to_collection(hooks.WATCHED, watched)
     tf.identity(probabilities, name="softmax_tensor")
@@ -168,13 +154,6 @@ def looped(
     loss = tf.identity(loss, name=LOSS)
     tf.subtract(after, 1, name=STEP)  # as the Estimator logs it: before the step
     return estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
-
-
-def _forget_the_body(graph: Any) -> None:
-    """Takes what belongs to the loop's body out of the collections, which it shares."""
-    for name in graph.collections:
-        items = graph.get_collection_ref(name)
-        items[:] = [item for item in items if getattr(item, "graph", graph) is graph]
 
 
 class Every(estimator.SessionRunHook):
@@ -210,7 +189,7 @@ class Every(estimator.SessionRunHook):
 class StopAtTotal(estimator.SessionRunHook):
     """Ends training with the call that reaches the total of steps.
 
-    TensorFlow's `StopAtStepHook` takes a call for one step, and would let another one begin.
+    TensorFlow's `StopAtStepHook` takes a call for one step, and would let another begin.
     """
 
     def __init__(self, calls: Calls) -> None:

@@ -8,7 +8,7 @@ from cnn_mnist.utils import events
 
 
 class CurvesToo(tf.compat.v1.train.CheckpointSaverListener):
-    """Sees to it that the curves up to a checkpoint's step are on disk when the checkpoint is.
+    """Puts the curves up to a checkpoint's step on disk before the checkpoint.
 
     TensorFlow keeps up to two minutes of them in memory; a killed run, which goes on from its
     checkpoint, would never draw them again. A checkpoint is saved though they are lost.

@@ -68,12 +68,11 @@ def train(
     Args:
       recipe: a `Recipe`, or the name of one in `RECIPES`.
       model_dir: the folder to train in.
-      data: the images; its test images are not touched. None: those of `data_dir`.
-      data_dir: a folder that `load` can read; None: the MNIST inside the package.
+      data: the images, of which those for tests stay untouched; None for those of `data_dir`.
+      data_dir: a folder that `load` can read; None for the MNIST inside the package.
       progress: whether it shows a progress bar, on a terminal and in a notebook, or else lines.
       strategy: "mirrored" trains on all GPUs of this machine, "auto" too if there are several.
-      steps_per_call: training steps that a call of the session takes at most, for GPUs. Changes no
-        bit of the result.
+      steps_per_call: steps that a call of the session takes at most, for GPUs; changes no bit.
       save_checkpoints_steps: steps between two checkpoints.
       log_every_n_iter: steps between two lines on `softmax_tensor`; 0 for none.
       hooks: session hooks of the caller's.
@@ -97,17 +96,16 @@ def train(
             return result(model_dir)
         from cnn_mnist import estimator
         from cnn_mnist.data.input_fns import naming_shard
-        from cnn_mnist.training import config, devices, loop, saving, validation
+        from cnn_mnist.training import config, loop, saving, validation
         from cnn_mnist.training import hooks as ours
 
         # The Estimator, and how its steps are made into calls of the session.
         start = time.monotonic()
-        replicas = devices.replicas(strategy, recipe, steps_per_call)
+        replicas = config.replicas(strategy, recipe, steps_per_call)
         run_config = config.run_config(recipe, model_dir, save_checkpoints_steps, replicas)
         steps = loop.Steps(recipe, run_config, steps_per_call, log_every_n_iter)
-        classifier = estimator.Estimator(
-            steps.model_fn, config=steps.run_config, params=recipe.params()
-        )
+        params = recipe.params()
+        classifier = estimator.Estimator(steps.model_fn, config=steps.run_config, params=params)
         events.begin(model_dir)
 
         # Hooks, in the order in which they act.
@@ -151,8 +149,8 @@ def begun(what: Record, model_dir: str, progress: bool) -> Iterator[tuple[int, C
         from cnn_mnist.checkpoints import restore
 
         first_step = restore.resume(what.recipe, model_dir)
-        if first_step and record.read(model_dir) is None:
-            place = Path(model_dir) / record.FILE
+        place = Path(model_dir) / record.FILE
+        if first_step and not place.exists():
             log.warning("%s is missing: taking the checkpoint for one of this very command", place)
         record.write(what, model_dir)
         yield first_step, screen
@@ -161,11 +159,9 @@ def begun(what: Record, model_dir: str, progress: bool) -> Iterator[tuple[int, C
 def tell_start(first_step: int, recipe: Recipe, images: int, progress: bool) -> bool:
     """Tells where the training begins; returns whether nothing is left to train."""
     done = first_step >= recipe.steps
-    if not progress:
-        return done
-    if done:
+    if progress and done:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
-    else:
+    elif progress:
         origin = f"resuming at step {first_step:,}" if first_step else "starting"
         print(f"{origin}: {images:,} training images, {recipe.steps:,} steps", flush=True)
     return done
@@ -173,11 +169,9 @@ def tell_start(first_step: int, recipe: Recipe, images: int, progress: bool) -> 
 
 def tell_end(run: Run, first_step: int, received: Any, progress: bool) -> None:
     """Tells where the training ended, and the signal that ended it, if one did."""
-    if not progress:
-        return
-    if received is not None:
+    if progress and received is not None:
         print(f"{received.name}: saved at step {run.step:,}; the same command resumes there")
-    else:
+    elif progress:
         digits = 1 if run.seconds < 100 else 0
         print(f"trained {run.step - first_step:,} steps in {run.seconds:.{digits}f} s", flush=True)
 

@@ -1,5 +1,6 @@
 """Scores the validation images while training goes on, and keeps the best checkpoint."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -20,12 +21,13 @@ from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import scored_variables
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import events, sessions
+from cnn_mnist.utils.curves import VALIDATION
 from cnn_mnist.utils.files import write_files
 
-CURVES = "eval_validation"  # where TensorBoard finds them, below the model_dir
-SCORE = "score.json"  # beside it
+SCORE = "score.json"  # beside the best checkpoint
 CHECK = "sha256"  # in it: of the rest of its content
-ONE_STEP = Calls()
+
+Show = Callable[[str], None]  # prints a line
 
 log = logging.getLogger(__name__)
 
@@ -34,48 +36,48 @@ class Scorer:
     """The model in EVAL mode, built once, for variables that change.
 
     Attributes:
-      variables: names of the variables that `score` takes.
+      variables: the names of those that `score` takes.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         with tf.Graph().as_default():
             graph = graphs.build(recipe, estimator.ModeKeys.EVAL)
             self._images, self._labels = graph.images, graph.labels
-            self._metrics = graph.spec.eval_metric_ops
+            metrics = graph.spec.eval_metric_ops
+            self._metrics = {name: value for name, (value, _) in metrics.items()}
+            self._updates = [update for _, update in metrics.values()]
             self._reset = tf.compat.v1.local_variables_initializer()
             variables = scored_variables(recipe)
             self._initializers = {name: v.initializer for name, v in variables.items()}
-            self._session = tf.compat.v1.Session(config=sessions.config())
+            self._run = tf.compat.v1.Session(config=sessions.config()).run
         self.variables = list(self._initializers)
 
     def score(self, values: dict[str, Any], split: Split) -> dict[str, float]:
         """Returns `accuracy` and `average_loss` of the variables' values, over all of `split`."""
-        run = self._session.run
         feeds = {self._initializers[name].inputs[1]: value for name, value in values.items()}
-        run([list(self._initializers.values()), self._reset], feeds)
+        self._run([list(self._initializers.values()), self._reset], feeds)
         for start in range(0, len(split), EVAL_BATCH_SIZE):
             batch = slice(start, start + EVAL_BATCH_SIZE)
             feeds = {self._images: split.images[batch], self._labels: split.labels[batch]}
-            run([update for _, update in self._metrics.values()], feeds)
-        metrics = run({name: value for name, (value, _) in self._metrics.items()})
-        return {name: float(value) for name, value in metrics.items()}
+            self._run(self._updates, feeds)
+        return {name: float(value) for name, value in self._run(self._metrics).items()}
 
 
 class Scores:
     """The scores of a run so far, on disk.
 
-    That is: the curves `loss` and `accuracy` in `model_dir/eval_validation`, and in
-    `model_dir/best` the checkpoint with the highest validation accuracy (of equal ones that with
-    the lowest loss), its `score.json` and `recipe.json`.
+    The curves `loss` and `accuracy` are in `model_dir/eval_validation`. In `model_dir/best` is the
+    checkpoint with the highest validation accuracy (of equal ones that with the lowest loss), its
+    `score.json` and `recipe.json`.
 
     Attributes:
       best: the folder of the best checkpoint.
     """
 
-    def __init__(self, what: Record, model_dir: str, show: Callable[[str], None]) -> None:
+    def __init__(self, what: Record, model_dir: str, show: Show) -> None:
         self._record, self._show = what, show
         self.best = Path(model_dir) / BEST
-        self._curves = events.writer(Path(model_dir) / CURVES)
+        self._curves = events.writer(Path(model_dir) / VALIDATION)
         self._best_score = read_best(self.best, what)
 
     def add(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
@@ -83,14 +85,11 @@ class Scores:
 
         The point of the curves comes last: whoever finds it knows that the step is done with.
         """
-        self._show(
-            f"step {step:,}: validation accuracy {score['accuracy']:.4f}, "
-            f"loss {score['average_loss']:.4f}"
-        )
+        accuracy, loss = score["accuracy"], score["average_loss"]
+        self._show(f"step {step:,}: validation accuracy {accuracy:.4f}, loss {loss:.4f}")
         if best_first(score) < best_first(self._best_score):
             self._keep_as_best(step, score, save)
-        curves = {"accuracy": score["accuracy"], "loss": score["average_loss"]}
-        write_scalars(self._curves, curves, step)
+        write_scalars(self._curves, {"accuracy": accuracy, "loss": loss}, step)
 
     def _keep_as_best(self, step: int, score: dict[str, float], save: Callable[[], object]) -> None:
         """Replaces the best checkpoint; whenever that is cut short, one of the two stays."""
@@ -112,22 +111,13 @@ class ValidationHook(estimator.SessionRunHook):
     """
 
     def __init__(
-        self,
-        what: Record,
-        split: Split,
-        model_dir: str,
-        show: Callable[[str], None],
-        calls: Calls = ONE_STEP,
+        self, what: Record, split: Split, model_dir: str, show: Show, calls: Calls
     ) -> None:
-        self._record = what
-        self._recipe = what.recipe
-        self._split = split
-        self._model_dir = model_dir
-        self._show = show
-        self._calls = calls
+        self._recipe, self._split, self._calls = what.recipe, split, calls
+        self._open_scores = functools.partial(Scores, what, model_dir, show)
 
     def begin(self) -> None:
-        self._scores = Scores(self._record, self._model_dir, self._show)
+        self._scores = self._open_scores()
         self._scorer = Scorer(self._recipe)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
@@ -156,12 +146,9 @@ class ValidationHook(estimator.SessionRunHook):
     def _score(self, session: Any) -> None:
         step, values = session.run([self._step, self._variables])
         score = self._scorer.score(values, self._split)
-        prefix = str(self._scores.best / "model.ckpt")
-        self._scores.add(
-            int(step),
-            score,
-            lambda: self._saver.save(session, prefix, int(step), write_meta_graph=False),
-        )
+        place = (session, str(self._scores.best / "model.ckpt"), int(step))
+        save = functools.partial(self._saver.save, *place, write_meta_graph=False)
+        self._scores.add(int(step), score, save)
 
 
 def best_first(score: dict[str, float]) -> tuple[float, float]:
@@ -170,10 +157,9 @@ def best_first(score: dict[str, float]) -> tuple[float, float]:
 
 
 def read_best(folder: Path, what: Record) -> dict[str, float]:
-    """The score of the best checkpoint so far, or one that any other beats.
+    """The score of the best checkpoint so far; one that any other beats if there is none.
 
-    The latter if there is none, or if it is told in the log that it cannot be used: it is damaged,
-    or of another run.
+    So too if it is damaged or of another run, which is told in the log.
     """
     none = {"accuracy": -1.0, "average_loss": float("inf")}
     if not (folder / SCORE).exists():

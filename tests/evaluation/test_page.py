@@ -6,7 +6,7 @@ import pytest
 
 from cnn_mnist.evaluation import metrics
 from cnn_mnist.evaluation import page as pages
-from cnn_mnist.evaluation.metrics import OF_CLASS
+from cnn_mnist.evaluation.entries import OF_CLASS
 from cnn_mnist.evaluation.page import page
 
 NAMES = ['<script>alert("x")</script>', "a & b", "</style></table>", "'\"><img src=x onerror=y>"]

@@ -30,7 +30,7 @@ def scored():
 def written(scored, tmp_path_factory):
     """The folder of a written report, and what `write` returned."""
     folder = tmp_path_factory.mktemp("written") / "report"
-    return folder, report.write(scored, CURVES, folder, title="Six images")
+    return folder, report.write(scored, CURVES, folder)
 
 
 def found(folder):
@@ -44,7 +44,7 @@ def test_writes_json_page_and_pictures(written):
         name: (folder / name).read_bytes() for name in PICTURES
     }
     html = (folder / "report.html").read_text(encoding="utf-8")
-    assert "<title>Six images</title>" in html
+    assert "<title>Test report</title>" in html
     assert "&lt;b&gt;&amp;three" in html and "<b>&three" not in html
     assert html.count("data:image/png;base64,") == 4
 
@@ -56,12 +56,12 @@ def test_json_holds_the_report(scored, written):
 
 
 def test_written_again_it_is_the_same_to_the_byte(scored, written, tmp_path):
-    report.write(scored, CURVES, tmp_path, title="Six images")
+    report.write(scored, CURVES, tmp_path)
     assert found(tmp_path) == found(written[0])
 
 
 def test_a_failed_write_leaves_the_old_report(scored, written, tmp_path, monkeypatch):
-    report.write(scored, CURVES, tmp_path, title="Six images")
+    report.write(scored, CURVES, tmp_path)
     before = found(tmp_path)
 
     def full(descriptor):
@@ -69,7 +69,7 @@ def test_a_failed_write_leaves_the_old_report(scored, written, tmp_path, monkeyp
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        report.write(scored, Curves(), tmp_path, title="Another")
+        report.write(scored, Curves(), tmp_path)
     assert found(tmp_path) == before
 
 

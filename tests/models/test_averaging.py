@@ -18,7 +18,7 @@ def train(recipe, values):
         train_op = averaging.averaged(update, recipe, step)
         session.run(tf.compat.v1.global_variables_initializer())
         names = {v.op.name: v for v in tf.compat.v1.global_variables()}
-        scored = names[averaging.scored_name(weight, recipe)]
+        scored = names[next(iter(averaging.scored_variables(recipe)))]
         seen = []
         for each in values:
             session.run(train_op, {value: each})

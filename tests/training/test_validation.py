@@ -12,6 +12,7 @@ import tensorflow as tf
 from estimators import estimator_of
 
 from cnn_mnist.checkpoints import record, restore
+from cnn_mnist.data.calls import Calls
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.input_fns import eval_input_fn, train_input_fn
 from cnn_mnist.models import graphs
@@ -118,7 +119,7 @@ def test_an_interrupted_run_is_not_scored_where_it_stopped(small, tmp_path):
     shown = []
     classifier = estimator_of(RECIPE, tmp_path)
     hook = validation.ValidationHook(
-        record.of(RECIPE, small), small.validation, str(tmp_path), shown.append
+        record.of(RECIPE, small), small.validation, str(tmp_path), shown.append, Calls()
     )
     input_fn = train_input_fn(small.train, RECIPE.batch_size, RECIPE.seed)
     classifier.train(input_fn, hooks=[hook], max_steps=8)  # of RECIPE.steps, 23
