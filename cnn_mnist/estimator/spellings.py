@@ -56,7 +56,8 @@ def install(contrib: bool = False) -> None:
         vars(refusing)["model_to_estimator"] = importlib.import_module(
             f"{_UPSTREAM}.keras_lib"
         ).model_to_estimator
-        _add(tf.keras, "estimator", refusing)
+        # What the first `from tensorflow.keras import X` would put in the place of `tf.keras`.
+        _add(importlib.import_module("tensorflow.keras"), "estimator", refusing)
     if contrib:
         from cnn_mnist.estimator.contrib import CONTRIB, EXAMPLES
 
@@ -76,7 +77,12 @@ def uninstall() -> None:
 def _add(module: Any, name: str, value: Any) -> None:
     if not hasattr(module, name):
         setattr(module, name, value)
-        _undo.append(lambda: delattr(module, name))
+        _undo.append(lambda: _remove(module, name, value))
+
+
+def _remove(module: Any, name: str, value: Any) -> None:
+    if getattr(module, name, None) is value:
+        delattr(module, name)
 
 
 def _find(modules: dict[str, ModuleType]) -> None:
@@ -134,11 +140,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def leave(self) -> None:
         """Takes back what was imported."""
         sys.meta_path.remove(self)
-        for name, module in self._imported.items():
-            sys.modules.pop(name, None)
+        for name, module in reversed(self._imported.items()):
             parent, _, last = name.rpartition(".")
-            if (
-                vars(sys.modules.get(parent, self)).get(last) is module
-                and parent != module.__name__.rpartition(".")[0]
-            ):
-                delattr(sys.modules[parent], last)
+            if not module.__name__.startswith(f"{sys.modules[parent].__name__}."):  # not its own
+                _remove(sys.modules[parent], last, module)
+            del sys.modules[name]
