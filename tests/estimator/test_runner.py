@@ -127,14 +127,19 @@ def test_help(tmp_path):
 
 
 def test_a_module_of_a_package(tmp_path):
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "__init__.py").write_text("import tensorflow as tf\nOLD = tf.placeholder\n")
-    (package / "part.py").write_text(
-        "import sys\nfrom . import OLD\nprint(__name__, sys.argv[1:], OLD.__name__)\n"
+    """TensorFlow is ready before the packages that hold the module are imported."""
+    package = tmp_path / "package" / "inner"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text(
+        "import tensorflow as tf\nOLD = tf.placeholder\nfrom tensorflow import estimator\n"
     )
-    done = programs.run("-m", "cnn_mnist.estimator", "-m", "package.part", "a", cwd=tmp_path)
-    assert "has no attribute 'placeholder'" in done.stderr  # its package was loaded to find it
+    (package / "__init__.py").touch()
+    (package / "part.py").write_text(
+        "import sys\nfrom .. import OLD\nprint(__name__, sys.argv[1:], OLD.__name__)\n"
+    )
+    arguments = ("-m", "cnn_mnist.estimator", "--api=v1", "-m", "package.inner.part", "a")
+    done = programs.run(*arguments, cwd=tmp_path, fresh=True)
+    assert done.stdout == "__main__ ['a'] placeholder\n", done.stderr
 
 
 @pytest.mark.parametrize("api", ["v1", "v2"])
