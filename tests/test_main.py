@@ -381,6 +381,34 @@ def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code,
     assert (tmp_path / "model_dir" / f"model.ckpt-{step}.index").exists()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_while_tensorflow_builds_the_graph(tmp_path, number, code):
+    """Where it holds a lock, an exception is lost or waits for ever."""
+    program = """
+import sys, time
+from cnn_mnist import main
+from cnn_mnist.models import networks
+
+def busy(*arguments, **options):
+    print("building", flush=True)
+    while True:
+        try:
+            time.sleep(1)
+        except BaseException:
+            print("swallowed", flush=True)
+
+networks.NETWORKS["cnn"] = busy
+sys.exit(main.main(["cnn_mnist", "--steps=20"]))
+"""
+    with programs.start("-c", program, cwd=tmp_path) as process:
+        while "building" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    assert process.returncode == code
+    assert "swallowed" not in stdout and "Traceback" not in stderr
+
+
 def test_a_second_trainer_of_a_folder_stops_and_names_the_first(small_data_dir, tmp_path):
     flags = [f"--data_dir={small_data_dir}", "--recipe=tfjs", "--validation_size=37"]
     flags += ["--train_size=0", "--steps=1000000", "--log_every_n_iter=5"]

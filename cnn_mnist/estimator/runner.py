@@ -3,6 +3,9 @@
     python -m cnn_mnist.estimator [--api=v1|v2|auto] PROGRAM.py ARGS...
     python -m cnn_mnist.estimator [--api=v1|v2|auto] -m MODULE ARGS...
 
+In the folder of a file called `cnn_mnist.py`, as the classic tutorial's is, the command is
+`cnn_mnist_estimator`: Python would take the file for this package.
+
 The program is `__main__`, has its own `sys.argv` and ends with its own exit code. It finds every
 spelling of the Estimator, legacy Keras, and `tf.contrib` as far as that can be had.
 

@@ -110,7 +110,7 @@ def train(
 
         # Hooks, in the order in which they act.
         with contextlib.ExitStack() as stack:
-            stop = stack.enter_context(ours.StopOnSignal(screen.print))
+            stop = stack.enter_context(ours.StopOnSignal(screen.print, alone=True))
             shown, note = stack.enter_context(ours.progress(recipe.steps, screen))
             of_run = [*steps.standard_hooks(), stop, ours.FiniteGuard(), *hooks, *shown]
             if log_every_n_iter:
