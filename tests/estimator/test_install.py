@@ -119,8 +119,7 @@ after = state()
 assert sys.meta_path == finders
 assert after.keys() == before.keys(), after.keys() ^ before.keys()
 for name, (module, old) in before.items():
-    assert after[name][0] is module, name
-    new = {key: value for key, value in after[name][1].items() if not key.startswith("_")}
+    new = {key: value for key, value in vars(module).items() if not key.startswith("_")}
     old = {key: value for key, value in old.items() if not key.startswith("_")}
     assert new.keys() == old.keys(), (name, new.keys() ^ old.keys())
     assert all(new[key] is old[key] for key in old), name

@@ -155,7 +155,8 @@ def test_what_tensorflow_is_to_the_program_and_its_modules(run, tmp_path, api):
         from tensorflow import estimator
         import tf_keras, beside
         print(tf.executing_eagerly(), hasattr(tf, "placeholder"), beside.tf is tf)
-        print(tf.estimator.Estimator.__name__, estimator is tf.estimator, tf.__version__)
+        same = estimator.Estimator is tf.estimator.Estimator
+        print(tf.estimator.Estimator.__name__, same, tf.__version__)
         assert ops.Graph is tf.Graph and dtypes.float32 is tf.float32 and layers.dense
         assert tensorflow.keras.layers.Dense is tf.keras.layers.Dense
         import sys
