@@ -101,6 +101,8 @@ import tensorflow.compat.v1, tensorflow.compat.v2
 from cnn_mnist import estimator
 assert estimator.Estimator and estimator.v1.Estimator  # loaded before, so that its imports are
 tf.keras.layers.Dense, tf.compat.v1.layers.dense
+if tf.__version__.startswith("2.15."):  # there they are TensorFlow's, which loads them late
+    tf.estimator.Estimator, tf.compat.v1.estimator.Estimator, tf.compat.v2.estimator.Estimator
 import cnn_mnist.estimator.contrib
 
 def state():
