@@ -139,7 +139,8 @@ print(hasattr(tf, "estimator"), estimator.Estimator.__name__)
 """,
         TF_USE_LEGACY_KERAS="1",
     )
-    assert stdout.splitlines() == ["gone", "True EstimatorV2"]
+    gone = [] if HAS_ESTIMATOR else ["gone"]  # TensorFlow 2.15 has that module
+    assert stdout.splitlines() == [*gone, "True EstimatorV2"]
 
 
 def test_nothing_that_is_there_is_replaced():
