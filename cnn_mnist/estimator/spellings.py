@@ -87,7 +87,7 @@ def _remove(module: Any, name: str, value: Any) -> None:
 
 def _find(modules: dict[str, ModuleType]) -> None:
     finder = _Finder(modules)
-    sys.meta_path.insert(0, finder)
+    sys.meta_path.append(finder)  # last: what TensorFlow has itself is found first
     _undo.append(finder.leave)
 
 
@@ -105,7 +105,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Finds a module that has another name, unless TensorFlow has one of that name."""
+        """Finds a module that has another name."""
         found = self._modules.get(name) or self._inside(name)
         if found is None:
             return None
