@@ -11,6 +11,7 @@ What TensorFlow has is never replaced.
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -18,7 +19,6 @@ from typing import Any
 
 from cnn_mnist.estimator.keras import choose_legacy, chosen
 
-_PYTHON = "tensorflow.python.estimator"  # the package's place in TensorFlow 1
 _UPSTREAM = "tensorflow_estimator.python.estimator"
 _undo: list[Callable[[], Any]] = []  # what takes an installation back
 
@@ -50,6 +50,7 @@ def install(contrib: bool = False) -> None:
         "tensorflow.estimator": door,
         "tensorflow.compat.v1.estimator": door.v1,
         "tensorflow.compat.v2.estimator": door,
+        "tensorflow.python.estimator": importlib.import_module(_UPSTREAM),  # of TensorFlow 1
     }
     if chosen() == "3":
         refusing = ModuleType("tensorflow.keras.estimator")
@@ -86,9 +87,16 @@ def _remove(module: Any, name: str, value: Any) -> None:
 
 
 def _find(modules: dict[str, ModuleType]) -> None:
-    finder = _Finder(modules)
-    sys.meta_path.append(finder)  # last: what TensorFlow has itself is found first
+    finder = _Finder({name: found for name, found in modules.items() if not _is_there(name)})
+    sys.meta_path.insert(0, finder)
     _undo.append(finder.leave)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # ValueError: a module without a specification
+        return name in sys.modules
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -114,17 +122,17 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec
 
     def _inside(self, name: str) -> ModuleType | None:
-        """A module in one of those named, or one of upstream's."""
-        if name == _PYTHON or name.startswith(f"{_PYTHON}."):
-            return importlib.import_module(_UPSTREAM + name.removeprefix(_PYTHON))
+        """A module in one of those that this finds."""
         parent, _, last = name.rpartition(".")
         holder = self._modules.get(parent) or self._imported.get(parent)
         if holder is None:
             return None
         try:
             inside = getattr(holder, last)
-        except AttributeError as error:  # says what replaced it
-            raise ImportError(str(error), name=name) from None
+        except AttributeError as error:
+            if holder.__name__.startswith(_UPSTREAM):
+                return importlib.import_module(f"{holder.__name__}.{last}")
+            raise ImportError(str(error), name=name) from None  # says what replaced it
         return inside if isinstance(inside, ModuleType) else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
