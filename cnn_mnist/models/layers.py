@@ -105,7 +105,7 @@ def flatten(net: Any) -> Any:
 def unit_columns(images: Any) -> Any:
     """Scales each column of each image to length 1; a column of zeros stays as it is.
 
-    As the Keras tutorial does: `tf.keras.utils.normalize(x, axis=1)` of images `[B, 28, 28]`.
+    As the Keras tutorial does: `tf.keras.utils.normalize(x, axis=1)` of images `[B, H, W]`.
     """
     with tf.name_scope("unit_columns"):
         pixels = tf.cast(images, tf.float32)

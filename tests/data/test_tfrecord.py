@@ -177,7 +177,7 @@ def test_a_length_that_is_a_claim_takes_no_memory(tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(header + struct.pack("<I", crc[0]))
     peak, message = peak_of(read_all, path, 1)
-    assert "expected a record of at most 65536 bytes" in message
+    assert "expected a record of at most 262144 bytes" in message
     assert peak < 1 << 20
 
 
