@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.models import layers
+from cnn_mnist.models import layers, networks
 from cnn_mnist.models.networks import MEMBERS, NETWORKS
+from cnn_mnist.utils.errors import InputError
 
 BATCH = 7  # unlike every other size of the networks
 
@@ -338,3 +339,39 @@ def test_bfloat16_gives_nearly_the_same_logits_from_the_same_variables(name, ima
             full, short = session.run([kinds[0], tf.cast(kinds[1], tf.float32)])
     # 8 bits of precision: 0.4 % per number, a little more after a few layers.
     assert 0 < np.abs(full - short).max() < 0.03 * np.abs(full).max()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "classes"), [(8, 8, 1, 2), (8, 37, 3, 1000), (14, 9, 3, 3)]
+)
+@every_network
+def test_any_size_and_number_of_classes(name, height, width, channels, classes):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.get_or_create_global_step()
+        images = tf.random.stateless_uniform([5, height, width, channels], [1, 2])
+        options = {"training": True, "dropout_rate": 0.4, "seed": 3}
+        logits = networks.logits_of(name, images, classes, **options)
+        kernels = [v for v in tf.compat.v1.trainable_variables() if "kernel" in v.name]
+        gradients = tf.gradients(tf.reduce_sum(logits**2), kernels)
+        session.run(tf.compat.v1.global_variables_initializer())
+        found, slopes = session.run([logits, gradients])
+    assert found.shape[-2:] == (5, classes)
+    assert np.isfinite(found).all() and found.std(axis=-2).max() > 0
+    assert all(np.abs(slope).max() > 0 for slope in slopes)  # no pixel and no layer is cut off
+
+
+def test_a_network_of_other_code_gives_as_many_logits_as_there_are_classes(monkeypatch):
+    def old(images, *, training, dropout_rate, seed):
+        return layers.dense(layers.flatten(images), "dense", units=10, seed=seed)
+
+    monkeypatch.setitem(NETWORKS, "old", old)
+    options = {"training": False, "dropout_rate": 0.0, "seed": 0}
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [None, 9, 13, 1])
+        assert networks.logits_of("old", images, 10, **options).shape[-1] == 10
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(InputError, match="^--network=old: expected 26 log"),
+    ):
+        images = tf.compat.v1.placeholder(tf.float32, [None, 9, 13, 1])
+        networks.logits_of("old", images, 26, **options)
