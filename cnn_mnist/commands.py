@@ -16,7 +16,7 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.cluster import roles
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.data import dataset
+from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.data.form import MNIST
 from cnn_mnist.evaluation.evaluate import evaluate
@@ -63,6 +63,8 @@ def summary(recipe: Recipe, options: Options) -> int:
     form = record.form_of(options.model_dir) or MNIST
     if options.data_dir is not None:
         form = _load(recipe, options)[1].form
+    elif options.class_names is not None:
+        limits.named(form, options.class_names)
     console.load_tensorflow()
     from cnn_mnist.models import summary
 
@@ -193,7 +195,7 @@ def _print_places(recipe: Recipe, options: Options, data: Dataset, checkpoint: s
     if checkpoint is None:  # of a cluster's chief
         from cnn_mnist.checkpoints import restore
 
-        checkpoint = restore.newest(recipe, options.model_dir)
+        checkpoint = restore.newest(recipe, options.model_dir, data.form)
     print(f"checkpoints   {checkpoint}")
     tensorboard = console.command("tensorboard")
     print(f"curves        {tensorboard} --logdir={shlex.quote(options.model_dir)}")

@@ -50,6 +50,15 @@ def conv2d(
         return _noted(_biased(output) if use_bias else output, activation)
 
 
+def unpadded(net: Any, name: str, *, kernel_size: int, **options: Any) -> Any:
+    """`conv2d` without padding, so that the image gets smaller by `kernel_size - 1`.
+
+    A small image, of which less than 2 x 2 would be left to pool, is padded and keeps its size.
+    """
+    padding = "VALID" if min(net.shape[1:3]) > kernel_size else "SAME"
+    return conv2d(net, name, kernel_size=kernel_size, padding=padding, **options)
+
+
 def dense(
     net: Any,
     name: str,

@@ -32,6 +32,7 @@ from cnn_mnist.models.layers import (
     lecun_uniform,
     max_pool_relu,
     unit_columns,
+    unpadded,
     variance_scaling,
 )
 from cnn_mnist.utils.errors import InputError
@@ -176,15 +177,6 @@ def logits_of(name: str, images: Any, num_classes: int, **options: Any) -> Any:
             f"{logits.shape[-1]}; let it take num_classes"
         )
     return logits
-
-
-def unpadded(net: Any, name: str, *, kernel_size: int, **options: Any) -> Any:
-    """`layers.conv2d` without padding, so that the image gets smaller by `kernel_size - 1`.
-
-    A small image, of which less than 2 x 2 would be left to pool, is padded and keeps its size.
-    """
-    padding = "VALID" if min(net.shape[1:3]) > kernel_size else "SAME"
-    return conv2d(net, name, kernel_size=kernel_size, padding=padding, **options)
 
 
 def _head(net: Any, units: tuple[int, int], training: bool, dropout_rate: float, seed: int) -> Any:

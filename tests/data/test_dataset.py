@@ -261,9 +261,8 @@ def test_a_default_gives_way_to_small_data(tmp_path, count, size, validation):
     if count > 30:
         data = load(folder, size, 5500, fixed=())
         assert (len(data.validation), len(data.train)) == (validation, count - validation)
-        np.testing.assert_array_equal(
-            data.validation.images, load(folder, 0).train.images[:validation]
-        )
+        front = load(folder, 0).train.images[:validation]
+        np.testing.assert_array_equal(data.validation.images, front)
     assert len(load(folder, size, fixed=["train_size"]).validation) == validation
     if size == 5000:
         assert len(load(folder).validation) == validation
