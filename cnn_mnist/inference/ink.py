@@ -12,11 +12,12 @@ float32, 0 (paper) to 1 (a full stroke).
 import numpy as np
 from PIL import Image, ImageFilter
 
-from cnn_mnist.data.dataset import IMAGE_SHAPE
+from cnn_mnist.data.form import MNIST
 
 BOX = 20  # the digit's longer side, in pixels
 CENTRE = 14  # row and column of the centre of mass
 
+IMAGE_SHAPE = MNIST.image_shape
 MIN_CONTRAST = 10  # of 255: less is no ink; JPEG's own errors on plain paper reach 2 to 3
 NOISE = 4  # standard deviations; Gaussian noise is beyond in 6 pixels of 100,000
 LIT_SIDE = 64  # pixels: larger images may be photographs, lit unevenly
