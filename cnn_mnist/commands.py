@@ -64,8 +64,9 @@ def summary(recipe: Recipe, options: Options) -> int:
 
 
 def show_data(recipe: Recipe, options: Options) -> int:
-    """Draw examples of the data, and how many there are of each class."""
+    """Tell what the data are, and draw examples and how many there are of each class."""
     data = _load(recipe, options)
+    print(*dataset.described(data), sep="\n", flush=True)
     console.load_tensorflow()
     from cnn_mnist.evaluation import report
 
@@ -122,7 +123,11 @@ MODES = {
 
 
 def _load(recipe: Recipe, options: Options) -> Dataset:
-    return dataset.load(options.data_dir, recipe.validation_size, recipe.train_size)
+    data = dataset.load(options.data_dir, recipe.validation_size, recipe.train_size)
+    screen = console.stderr_console()
+    for line in data.told:
+        screen.print(f"data: {line}", markup=False)
+    return data
 
 
 # What follows a training: recipe, flags, data, and the checkpoint, if that is known.

@@ -1,7 +1,8 @@
-"""MNIST as numpy arrays: finds IDX files (plain or gzip) or `mnist.npz`, checks and splits them.
+"""A data set as numpy arrays: finds its files, whatever their format is, checks and splits them.
 
-Axes: N examples, H = W = 28 pixels. Images are uint8 [N, 28, 28], 0 (background) to 255 (ink);
-labels are int32 [N], 0 to 9. Any drop-in set of the same form works (Fashion-MNIST, KMNIST).
+Axes: N examples, H height, W width. Images are uint8 [N, H, W] or, in colour, [N, H, W, 3]; MNIST's
+are 28 x 28, 0 (background) to 255 (ink). Labels are int32 [N], from 0 on. The formats are in
+`formats/`.
 
 Of a set in TFRecord shards (`shards.py`), only the validation and test images become arrays.
 """
@@ -14,23 +15,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.data import idx, npz, shard_list
-from cnn_mnist.data.idx import read_idx as read_idx
+from cnn_mnist.data import shard_list
+from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.formats import idx, table
+from cnn_mnist.data.formats.idx import read_idx as read_idx
+from cnn_mnist.data.formats.parts import Reading, arranged
+from cnn_mnist.data.places import open_place
 from cnn_mnist.data.sharded import ShardedSplit
 from cnn_mnist.data.sources import IMAGE_SHAPE as IMAGE_SHAPE
-from cnn_mnist.data.sources import ITEM_SHAPES, NUM_CLASSES, Array, DatasetError
+from cnn_mnist.data.sources import NUM_CLASSES as NUM_CLASSES
+from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.data.splits import Examples, Split
-from cnn_mnist.utils.errors import reason, shown
+from cnn_mnist.utils.errors import shown
 
 DIGITS = tuple("0123456789")  # the names of the embedded data's classes
 _EMBEDDED_DIR = Path(__file__).with_name("mnist")
-_NPZ = "mnist.npz"
-_IDX = {  # array in mnist.npz -> the IDX file that holds the same
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
 _SHA256 = {  # of the uncompressed embedded files
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -41,11 +40,20 @@ _SHA256 = {  # of the uncompressed embedded files
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The three splits; train and validation are views of the same training images."""
+    """The three splits; train and validation are views of the same training images.
+
+    Attributes:
+      form: the size of the images and the classes.
+      format: in which form it came, in words.
+      told: what there is to say of it, one line each.
+    """
 
     train: Examples
     validation: Split
     test: Split
+    form: Form = MNIST
+    format: str = ""
+    told: tuple[str, ...] = ()
 
 
 def load(
@@ -54,10 +62,10 @@ def load(
     """Reads, checks and splits a data set.
 
     Args:
-      data_dir: folder with the four IDX files, each plain or gzip, or with `mnist.npz` (arrays
-        x_train, y_train, x_test, y_test), or with `shards.json`. None: the embedded MNIST, whose
-        sha256 is checked too.
-      validation_size: how many training images, from the first on, become the validation split.
+      data_dir: folder, file or archive of a data set in one of the formats, or folder of
+        `shards.json`. None: the embedded MNIST, whose sha256 is checked too.
+      validation_size: how many training images, from the first on, become the validation split, if
+        the data set has none of its own.
       train_size: how many of the next ones become the training split; 0 for all of them.
 
     Raises:
@@ -65,26 +73,66 @@ def load(
     """
     if data_dir == "":  # to pathlib this is the current folder
         raise DatasetError("--data_dir: expected the name of a folder, found ''; give one")
-    folder = Path(_EMBEDDED_DIR if data_dir is None else data_dir)
-    paths = _find_files(folder)
-    if shard_list.FILE in paths:
-        return _load_shards(folder, validation_size, train_size)
-    if paths["x_train"].name == _NPZ:
-        arrays = npz.read_arrays(paths["x_train"])
+    if data_dir is None:
+        reading, name = _embedded(), "the embedded MNIST"
+        told: tuple[str, ...] = ()
+    elif os.path.lexists(os.path.join(data_dir, shard_list.FILE)):  # noqa: PTH118 - "nul\0l"
+        return _load_shards(Path(data_dir), validation_size, train_size)
     else:
-        arrays = {}
-        for key, item_shape in ITEM_SHAPES.items():
-            labels = arrays.get(f"y{key[1:]}")
-            sha256 = _SHA256[key] if data_dir is None else None
-            arrays[key] = idx.read_array(paths[key], item_shape, labels, sha256)
-    train = _split(arrays["x_train"], arrays["y_train"])
-    test = _split(arrays["x_test"], arrays["y_test"])
-    end = _end_of_training(len(train), str(arrays["x_train"].source), validation_size, train_size)
+        data = table.read(data_dir)
+        reading, name, told = data.reading, data.format, data.told
+    _check_fits(reading.form, data_dir)
+    train, own = reading.splits["train"], reading.splits.get("validation")
+    first = 0 if own else validation_size
+    end = _end_of_training(len(train), reading.source, first, train_size)
+    if own:
+        told += (f"the {len(own):,} validation images are the data set's own",)
     return Dataset(
-        train=Split(train.images[validation_size:end], train.labels[validation_size:end]),
-        validation=Split(train.images[:validation_size], train.labels[:validation_size]),
-        test=test,
+        train=Split(train.images[first:end], train.labels[first:end]),
+        validation=own or Split(train.images[:first], train.labels[:first]),
+        test=reading.splits["test"],
+        form=reading.form,
+        format=name,
+        told=told,
     )
+
+
+def _check_fits(form: Form, data_dir: object) -> None:
+    """Refuses what the networks do not take: sizes other than MNIST's, classes other than digits."""
+    digits = MNIST.class_names[: form.num_classes]
+    if form.image_shape != MNIST.image_shape or form.class_names != digits:
+        found = f"{' x '.join(map(str, form.image_shape))}, {form.num_classes} classes"
+        raise DatasetError(
+            f"{shown(data_dir)}: expected images of {MNIST.height} x {MNIST.width} of the classes "
+            f"0 to 9, found {found}; the networks take no others"
+        )
+
+
+def described(data: Dataset) -> list[str]:
+    """What `data` is, for people: format, size, classes, and how many images each split has."""
+    form = data.form
+    names = ", ".join(form.class_names[:12]) + (", ..." if form.num_classes > 12 else "")
+    channels = "1 channel" if form.channels == 1 else f"{form.channels} channels"
+    lines = [
+        f"format        {data.format}",
+        f"images        {form.height} x {form.width} pixels, {channels}",
+        f"classes       {form.num_classes}: {names}",
+    ]
+    for name, split in (
+        ("training", data.train),
+        ("validation", data.validation),
+        ("test", data.test),
+    ):
+        counts = ""
+        if isinstance(split, Split) and len(split):
+            each = np.bincount(split.labels, minlength=form.num_classes)
+            counts = f", {each.min():,} to {each.max():,} of a class"
+        lines.append(f"{name:<14}{len(split):,} images{counts}")
+    return lines
+
+
+def _embedded() -> Reading:
+    return arranged(idx.read(open_place(_EMBEDDED_DIR), _SHA256))
 
 
 def digest(data: Dataset) -> str:
@@ -122,6 +170,10 @@ def _end_of_training(count: int, source: str, validation_size: int, train_size: 
 
 
 def _load_shards(folder: Path, validation_size: int, train_size: int) -> Dataset:
+    place = open_place(folder)
+    if others := ", ".join(file.name for form in table.FORMATS for file in form.claims(place)):
+        found = f"{shard_list.FILE} and {others}"
+        raise place.error("shards or other files", found, "remove the one or the others")
     shards = shard_list.read(folder)
     count = sum(shard.records for shard in shards.train)
     end = _end_of_training(count, shown(folder), validation_size, train_size)
@@ -129,54 +181,5 @@ def _load_shards(folder: Path, validation_size: int, train_size: int) -> Dataset
         train=ShardedSplit(shards.train, validation_size, end),
         validation=shard_list.first_images(shards.train, validation_size),
         test=shard_list.first_images(shards.test, sum(shard.records for shard in shards.test)),
+        format="TFRecord shards",
     )
-
-
-def _find_files(folder: Path) -> dict[str, Path]:
-    """Maps x_train, y_train, x_test and y_test to their files, or `shards.json` to its path."""
-
-    def wrong(expected: str, found: str, remedy: str) -> DatasetError:
-        return DatasetError(f"{shown(folder)}: expected {expected}, found {found}; {remedy}")
-
-    try:
-        names = {path.name for path in folder.iterdir()}
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        remedy = f"give --data_dir a folder with the four IDX files, {_NPZ} or {shard_list.FILE}"
-        raise wrong("a folder that can be listed", reason(error), remedy) from error
-    found = {}
-    for key, name in _IDX.items():
-        other = name.replace("-idx", ".idx")
-        found[key] = [f for f in (name, f"{name}.gz", other, f"{other}.gz") if f in names]
-    idx_files = [file for files in found.values() for file in files]
-    if shard_list.FILE in names:
-        if others := ", ".join([*idx_files, *({_NPZ} & names)]):
-            both = f"{shard_list.FILE} and {others}"
-            raise wrong("shards or other files", both, "remove the one or the others")
-        return {shard_list.FILE: folder / shard_list.FILE}
-    if _NPZ in names and idx_files:
-        remedy = f"remove {_NPZ} or remove {', '.join(idx_files)}"
-        raise wrong(f"IDX files or {_NPZ}", "both", remedy)
-    if _NPZ in names:
-        return dict.fromkeys(_IDX, folder / _NPZ)
-    for files in found.values():
-        if len(files) > 1:
-            expected = f"one of {', '.join(files)}"
-            raise wrong(expected, str(len(files)), "keep one and remove the others")
-    if missing := [_IDX[key] for key, files in found.items() if not files]:
-        wanted = "the four IDX files" + ("" if idx_files else f", {_NPZ} or {shard_list.FILE}")
-        remedy = "add what is missing or give --data_dir another folder"
-        raise wrong(wanted, f"no {', '.join(missing)} (plain or .gz)", remedy)
-    return {key: folder / files[0] for key, files in found.items()}
-
-
-def _split(images: Array, labels: Array) -> Split:
-    """Joins images and labels, of which there are as many, after checking the labels' values."""
-    wrong = np.flatnonzero((labels.values < 0) | (labels.values >= NUM_CLASSES))
-    if wrong.size:
-        index = int(wrong[0])
-        offset = labels.values_offset + index * labels.values.itemsize
-        found = f"{labels.values[index]} (label number {index})"
-        raise labels.source.error(offset, f"a label from 0 to {NUM_CLASSES - 1}", found)
-    values = labels.values.astype(np.int32)
-    values.setflags(write=False)
-    return Split(images.values, values)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import io
 import stat
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.utils.errors import InputError, reason, shown
+from cnn_mnist.utils.errors import InputError, one_line, reason, shown
 
 IMAGE_SHAPE = (28, 28)
 NUM_CLASSES = 10
@@ -26,8 +27,11 @@ NUM_CLASSES = 10
 ITEM_SHAPES = {"y_train": (), "x_train": IMAGE_SHAPE, "y_test": (), "x_test": IMAGE_SHAPE}
 MAX_EXAMPLES = 1_000_000  # in a file; the largest set of this form, EMNIST, has 814,255 in all
 PIECE = 1 << 16  # bytes a read; fits the cache: larger and smaller pieces unpack more slowly
-# what files, gzip, zlib and zipfile raise on content that cannot be read
-READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+# what files, gzip, zlib, zipfile and tarfile raise on content that cannot be read
+READ_ERRORS = (
+    *(OSError, EOFError, RuntimeError, ValueError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, tarfile.TarError),
+)
 
 
 class DatasetError(InputError):
@@ -39,19 +43,29 @@ class Source:
     """Where an array comes from, for messages, and what has been read of it."""
 
     path: Path
-    member: str = ""  # of an npz
+    member: str = ""  # of an archive
     compressed: bool = False
     content: bytearray = field(default_factory=bytearray)
 
     def __str__(self) -> str:
-        return f"{shown(self.path)}, {self.member}" if self.member else shown(self.path)
+        return f"{shown(self.path)}, {shown(self.member)}" if self.member else shown(self.path)
 
     def error(
         self, offset: int, expected: str, found: object, remedy: str = "replace it by a good copy"
     ) -> DatasetError:
-        place = f"byte offset {offset}" + " of the uncompressed content" * self.compressed
-        message = f"{self}: {place}: expected {expected}, found {found!s:.200}; {remedy}"
-        return DatasetError(" ".join(message.splitlines()))
+        return self.error_at(self.offset(offset), expected, found, remedy)
+
+    def error_at(
+        self, place: str, expected: str, found: object, remedy: str = "replace it by a good copy"
+    ) -> DatasetError:
+        """The same, of a place that is told in words, or of the whole file."""
+        where = f"{self}: {place}" if place else f"{self}"
+        message = f"{where}: expected {expected}, found {found!s:.200}; {remedy}"
+        return DatasetError(one_line(message))
+
+    def offset(self, offset: int) -> str:
+        """A byte offset, in words."""
+        return f"byte offset {offset}" + " of the uncompressed content" * self.compressed
 
     @contextmanager
     def reading(self, expected: str) -> Iterator[None]:
@@ -87,12 +101,29 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Array:
-    """An array, and where its parts lie in the (uncompressed) content, in bytes."""
+    """An array, and where its parts lie in the (uncompressed) content, in bytes.
+
+    `item` tells in words where an item lies; None: at `values_offset`, one item after another.
+    """
 
     values: np.ndarray
     source: Source
-    shape_offset: int
-    values_offset: int
+    shape_offset: int = 0
+    values_offset: int = 0
+    item: Callable[[int], str] | None = None
+
+    def error(
+        self, index: int, expected: str, found: object, remedy: str = "mend it"
+    ) -> DatasetError:
+        """What is said of a wrong item."""
+        if self.item:
+            return self.source.error_at(self.item(index), expected, found, remedy)
+        size = self.values[:1].nbytes
+        return self.source.error(self.values_offset + index * size, expected, found)
+
+    def replaced(self, values: np.ndarray) -> Array:
+        """Other values from the same place."""
+        return replace(self, values=values)
 
 
 def first_bytes(path: Path) -> bytes:

@@ -78,8 +78,8 @@ def write_data_figures(
     classes = len(class_names)
     counts = {
         name: np.sum([np.bincount(p.labels, minlength=classes) for p in split.pieces()], axis=0)
-        for name, split in vars(data).items()
-        if len(split)
+        for name in ("train", "validation", "test")
+        if len(split := getattr(data, name))
     }
     shown = next(data.train.pieces())
     examples = figures.examples(shown.images, shown.labels, class_names)

@@ -14,7 +14,6 @@ from mnist_files import (
     TEST_X,
     TEST_Y,
     TRAIN_X,
-    TRAIN_Y,
     failure,
     idx,
     make_arrays,
@@ -143,7 +142,7 @@ def test_validation_size_out_of_range(tmp_path, size):
 def test_folder_missing_or_not_a_folder(tmp_path):
     for folder, reason in (
         (tmp_path / "none", "FileNotFoundError"),
-        (write_npz(tmp_path) / "mnist.npz", "NotADirectoryError"),
+        (write_npz(tmp_path) / "mnist.npz" / "more", "NotADirectoryError"),
         ("nul\0l", "ValueError"),
         ("two\nlines", "FileNotFoundError"),
     ):
@@ -156,9 +155,8 @@ def test_folder_missing_or_not_a_folder(tmp_path):
 
 def test_files_missing(tmp_path):
     message = failure(load, tmp_path)
-    names = f"{TRAIN_X}, {TRAIN_Y}, {TEST_X}, {TEST_Y}"
-    wanted = "the four IDX files, mnist.npz or shards.json"
-    assert f"expected {wanted}, found no {names} (plain" in message
+    wanted = "the four IDX files, an .npz file or another of the forms of docs/data.md"
+    assert message.startswith(f"{tmp_path}: expected {wanted}, found no file; give --data_dir")
     for name in FILES.values():
         write_idx(tmp_path)
         (tmp_path / name).unlink()
@@ -170,14 +168,18 @@ def test_both_forms_or_a_file_twice(tmp_path):
     write_idx(tmp_path)
     twin = tmp_path / f"{TEST_Y}.gz"
     twin.write_bytes(gzip.compress(idx(make_arrays()["y_test"])))
+    assert_equal_to_made(load(tmp_path, 2), 2)  # the same content in both
+    twin.write_bytes(gzip.compress(idx(make_arrays()["y_test"][::-1])))
     message = failure(load, tmp_path)
-    assert f"expected one of {TEST_Y}, {TEST_Y}.gz, found 2; keep one" in message
+    same = f"expected the same content in {TEST_Y}.gz and {TEST_Y}"
+    assert f"{same}, found another; keep the right one" in message
     twin.rename(tmp_path / "t10k-labels.idx1-ubyte")
-    assert f"one of {TEST_Y}, t10k-labels.idx1-ubyte, found 2" in failure(load, tmp_path)
+    assert f"and {TEST_Y}, found another; keep the right one" in failure(load, tmp_path)
     (tmp_path / "t10k-labels.idx1-ubyte").unlink()
     write_npz(tmp_path)
     message = failure(load, tmp_path)
-    assert "found both; remove mnist.npz or remove " + ", ".join(FILES.values()) in message
+    names = ", ".join(sorted(FILES.values()))
+    assert f"found both; remove {names} or remove mnist.npz" in message
 
 
 @pytest.mark.parametrize("name", [TRAIN_X, TEST_Y, "mnist.npz"])
