@@ -98,7 +98,7 @@ def load(
 
 
 def _check_fits(form: Form, data_dir: object) -> None:
-    """Refuses what the networks do not take: sizes other than MNIST's, classes other than digits."""
+    """Refuses what the networks do not take: sizes other than MNIST's, other classes."""
     digits = MNIST.class_names[: form.num_classes]
     if form.image_shape != MNIST.image_shape or form.class_names != digits:
         found = f"{' x '.join(map(str, form.image_shape))}, {form.num_classes} classes"

@@ -9,6 +9,7 @@ files `emnist-letters-*` in `gzip`, and `emnist.zip/gzip` what is in that folder
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import io
@@ -91,12 +92,12 @@ class File:
                     yield source, stream
 
     def start(self, size: int = 512) -> bytes:
-        """Its first bytes, unpacked if it is gzip; empty if they cannot be read."""
-        try:
-            with self.unpacked("readable content") as (_, stream):
-                return stream.read(size)
-        except DatasetError:
-            return b""
+        """Its first bytes, unpacked if it is gzip; as many as can be read."""
+        content = bytearray()
+        with contextlib.suppress(DatasetError), self.unpacked("readable content") as (_, stream):
+            while len(content) < size and (piece := stream.read1(min(PIECE, size - len(content)))):
+                content += piece
+        return bytes(content)
 
     def whole(self, most: int = MAX_WHOLE) -> bytearray:
         """All its bytes, as they are; DatasetError if there are more than `most`."""

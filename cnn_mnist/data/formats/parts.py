@@ -191,7 +191,7 @@ def _pixels(arrays: Sequence[Array], told: list[str]) -> list[np.ndarray]:
         pixels = _uint8(array.values, 255 if kind else 1)
         if pixels.ndim == 4 and pixels.shape[3] not in (1, 3):
             pixels = np.moveaxis(pixels, 1, 3)
-            told.append("the channels come first in the images, and are put last")
+            told += {"the channels come first in the images, and are put last"} - {*told}
         result.append(pixels.reshape(len(pixels), *shape[: 3 if shape[2] > 1 else 2]))
     return result
 
