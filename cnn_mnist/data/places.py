@@ -304,11 +304,27 @@ def _zip_members(file: File) -> Members:
     if (claimed := _claimed_members(file.path)) not in (len(infos), 0xFFFF):
         found = f"{len(infos)} of {claimed}"
         raise file.source().error_at("the list of members", f"{claimed} members", found)
+    for info in infos:
+        _check_name(file, raw, info)
     return [
         (info.filename, functools.partial(_open_member, file, archive, info))
         for info in infos
         if not info.is_dir()
     ]
+
+
+def _check_name(file: File, raw: io.BufferedReader, info: zipfile.ZipInfo) -> None:
+    """A member's name stands twice in an archive: a damaged one is not left out in silence."""
+    raw.seek(info.header_offset)
+    header = raw.read(30)
+    size = int.from_bytes(header[26:28], "little")
+    name = raw.read(size)
+    listed = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+    if header[:4] != ZIP or name != listed:
+        place = f"byte offset {info.header_offset}"
+        raise file.source().error_at(
+            place, f"the member {info.orig_filename!r:.80}", repr(name[:60])
+        )
 
 
 def _claimed_members(path: Path) -> int:

@@ -57,14 +57,24 @@ class Table:
     pixels: np.ndarray  # uint8 or float32 [N, P]
     labels: list[str] | np.ndarray  # [N]
 
+    @property
+    def columns(self) -> int:
+        """How many columns it has, with the label's."""
+        return self.pixels.shape[1] + 1
+
     def item(self, index: int) -> str:
         """The line of an image."""
         return f"line {self.first_line + index}"
 
 
 def claims(place: Place) -> list[File]:
-    """The files named .csv or .tsv, also .gz, whose first line has as many fields as a picture."""
-    return [file for file in place.files if NAME.fullmatch(file.base) and is_wide(file)]
+    """The files named .csv or .tsv, also .gz, whose first line has as many fields as a picture.
+
+    If there is one, also those that are named as a split: one of these may be damaged.
+    """
+    files = [file for file in place.files if NAME.fullmatch(file.base)]
+    wide = [file for file in files if is_wide(file)]
+    return [file for file in files if file in wide or (wide and _split_of(file))]
 
 
 def is_wide(file: File) -> bool:
@@ -84,11 +94,13 @@ def read(place: Place) -> Parts:
     files = _by_split(place)
     for split, file in files.items():
         table = _read_table(file)
-        if table is None and split == "train":
+        if isinstance(table, int) and (
+            "train" not in tables or table != tables["train"].columns - 1
+        ):
             expected = f"a column named {', '.join(LABELS[:3])} first or last"
             remedy = "add the labels, or rename their column"
             raise file.source().error_at("line 1", expected, "none of them", remedy)
-        if table is None:
+        if isinstance(table, int):
             told.append(f"{file.name} has no labels: it is left out")
         else:
             tables[split] = table
@@ -119,13 +131,17 @@ def _check_square(images: Array, file: File) -> None:
         )
 
 
+def _split_of(file: File) -> str:
+    """The split that a file's name tells; empty: none."""
+    stem = re.sub(NAME.pattern[2:], "", file.base, flags=re.IGNORECASE)
+    return next((name for name, pattern in SPLITS.items() if pattern.search(stem)), "")
+
+
 def _by_split(place: Place) -> dict[str, File]:
     files = claims(place)
     found: dict[str, list[File]] = {}
     for file in files:
-        stem = re.sub(NAME.pattern[2:], "", file.base, flags=re.IGNORECASE)
-        split = next((name for name, pattern in SPLITS.items() if pattern.search(stem)), "train")
-        found.setdefault(split, []).append(file)
+        found.setdefault(_split_of(file) or "train", []).append(file)
     for split, several in found.items():
         if len(several) > 1:
             names = ", ".join(file.name for file in several[:5])
@@ -208,13 +224,16 @@ def _layout(source: Source, first: str, second: str) -> Layout:
     return Layout(separator, columns, False, text[0] if text else None)
 
 
-def _read_table(file: File) -> Table | None:
-    """Reads a file; None if its header names no label and its other columns make a square."""
+def _read_table(file: File) -> Table | int:
+    """Reads a file; if its header names no label, only how many columns it has."""
     lines = _lines(file)
     source, first = next(lines, (file.source(), ""))
     layout = _layout(source, first, "")
     if layout.header and not layout.labelled:
-        return None
+        for number, (_, line) in enumerate(lines, start=2):  # is it so in the lines, too?
+            if line.strip() and line.count(layout.separator) != layout.columns - 1:
+                raise _wrong_line(source, [line], number, layout)
+        return layout.columns
     width = layout.columns - 1
     blocks: list[np.ndarray] = []
     labels: list[str] = []

@@ -124,6 +124,13 @@ def test_damaged_gzip_and_only_a_header(tmp_path, made):
     put(tmp_path, {"data_train.csv": packed[: len(packed) // 2]})
     message = failure(table.read, tmp_path)
     assert "data_train.csv: from line " in message and "expected readable text" in message
+    put(tmp_path, {**files, "data_test.csv": b""})
+    message = failure(table.read, tmp_path)
+    start = f"{tmp_path / 'data_test.csv'}: line 1: expected at least 17 columns"
+    assert message.startswith(start)  # and no training images are taken for testing
+    put(tmp_path, {**files, "data_test.csv": files["data_test.csv"].replace(b"label", b"lab")})
+    assert "data_test.csv: line 1: expected a column named" in failure(table.read, tmp_path)
+    put(tmp_path, files)
     put(tmp_path, {"data_train.csv": files["data_train.csv"].partition(b"\n")[0] + b"\n"})
     message = failure(table.read, tmp_path)
     assert "line 2: expected an image, found the end of the content" in message
