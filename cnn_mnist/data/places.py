@@ -301,11 +301,7 @@ def _zip_members(file: File) -> Members:
     archive = zipfile.ZipFile(raw)
     infos = archive.infolist()
     _check_members(file, len(infos))
-    if (claimed := _claimed_members(file.path)) not in (len(infos), 0xFFFF):
-        found = f"{len(infos)} of {claimed}"
-        raise file.source().error_at("the list of members", f"{claimed} members", found)
-    for info in infos:
-        _check_name(file, raw, info)
+    check_list(file.source(), raw, archive)
     return [
         (info.filename, functools.partial(_open_member, file, archive, info))
         for info in infos
@@ -313,27 +309,29 @@ def _zip_members(file: File) -> Members:
     ]
 
 
-def _check_name(file: File, raw: io.BufferedReader, info: zipfile.ZipInfo) -> None:
-    """A member's name stands twice in an archive: a damaged one is not left out in silence."""
-    raw.seek(info.header_offset)
-    header = raw.read(30)
-    size = int.from_bytes(header[26:28], "little")
-    name = raw.read(size)
-    listed = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
-    if header[:4] != ZIP or name != listed:
-        place = f"byte offset {info.header_offset}"
-        raise file.source().error_at(
-            place, f"the member {info.orig_filename!r:.80}", repr(name[:60])
-        )
+def check_list(source: Source, raw: io.BufferedReader, archive: zipfile.ZipFile) -> None:
+    """Compares a zip archive's list of members with its end and with the members themselves.
 
-
-def _claimed_members(path: Path) -> int:
-    """How many members a zip archive's end says that it has: what is lost is noticed by it."""
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 22 - 0xFFFF))
-        tail = stream.read()
+    How many there are, and how each is named, stands twice in it: what damage has taken out of the
+    list is not left out in silence.
+    """
+    infos = archive.infolist()
+    size = raw.seek(0, io.SEEK_END)
+    raw.seek(max(0, size - 22 - 0xFFFF))
+    tail = raw.read(22 + 0xFFFF)
     end = tail.rfind(b"PK\x05\x06")
-    return int.from_bytes(tail[end + 10 : end + 12], "little")
+    claimed = int.from_bytes(tail[end + 10 : end + 12], "little")
+    if claimed not in (len(infos), 0xFFFF):  # the latter stands for more
+        found = f"{len(infos)} of {claimed}"
+        raise source.error_at("the list of members", f"{claimed} members", found)
+    for info in infos:
+        raw.seek(info.header_offset)
+        header = raw.read(30)
+        name = raw.read(int.from_bytes(header[26:28], "little"))
+        listed = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+        if header[:4] != ZIP or name != listed:
+            expected = f"the member {info.orig_filename[:60]!r}, as the list says"
+            raise source.error(info.header_offset, expected, repr(name[:60]))
 
 
 def _open_member(file: File, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> io.BufferedReader:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 
 from cnn_mnist.data.formats.parts import Part, Parts, check_images, check_labels, plain_labels
-from cnn_mnist.data.places import File, Place, check_member
+from cnn_mnist.data.places import File, Place, check_list, check_member
 from cnn_mnist.data.sources import Array, Source, check_count
 from cnn_mnist.utils.errors import reason
 
@@ -130,6 +130,7 @@ class _Archive:
         with file.source().reading("a zip archive (npz)"):
             self._stream = _ZipFile(raw)
             self._zip = zipfile.ZipFile(self._stream)
+            check_list(file.source(), self._stream, self._zip)
 
     def __enter__(self) -> _Archive:
         return self
