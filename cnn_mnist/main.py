@@ -74,8 +74,8 @@ _define(
     "data_dir",
     None,
     "Folder, file or archive with other images: IDX files, .npz, CSV, a folder of pictures for "
-    "each class, CIFAR's binary files, parquet, or TFRecord shards (python -m cnn_mnist.shards). Left "
-    "out: the MNIST inside the package.",
+    "each class, CIFAR's binary files, parquet, or TFRecord shards (python -m cnn_mnist.shards). "
+    "Left out: the MNIST inside the package.",
     TEXT,
 )
 _define("class_names", list(DIGITS), "Ten names for the report.", Names())

@@ -43,6 +43,9 @@ ARCHIVES = {
 }
 
 
+SPLIT = [(split, name) for split in ("train", "test") for name in "ab"]
+
+
 def formats():
     """The same data in some formats, by their names; pictures come in an order of their own."""
     made = examples((9, 9))
@@ -118,6 +121,27 @@ def test_members_that_a_zip_list_lost_are_noticed(tmp_path):
     content[end + 10] = 5
     put(tmp_path, {"a.zip": bytes(content)})
     assert "expected 5 members, found 4 of 5" in failure(table.read, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.npz"])
+def test_a_damaged_name_in_a_zip_list_is_not_left_out(tmp_path, name):
+    """Without its test images a data set would be another one."""
+    made = examples()
+    if name == "a.npz":
+        np.savez(tmp_path / name, **made)
+        content = bytearray((tmp_path / name).read_bytes())
+        members = ("x_test.npy", "y_test.npy")
+    else:
+        stored = {f"{s}/{c}/1.png": png(made["x_test"][i]) for i, (s, c) in enumerate(SPLIT)}
+        content = bytearray(zipped(stored))
+        members = ("test/a/1.png", "test/b/1.png")
+    for member in members:
+        content[content.rindex(member.encode()) + len(member) - 1] ^= 1
+    put(tmp_path, {name: bytes(content)})
+    message = failure(table.read, tmp_path)
+    place = content.index(members[0][:-1].encode()) - 30
+    assert message.startswith(f"{tmp_path / name}: byte offset {place}: expected the member ")
+    assert f", found b'{members[0]}'; " in message
 
 
 def test_bounds(tmp_path, monkeypatch):
