@@ -70,6 +70,7 @@ setup(
             "pyyaml>=6",
         ],
         "contrib": ["tf_slim>=1.1"],  # tf.contrib.layers and tf.contrib.slim
+        "parquet": ["pyarrow>=15"],  # reads data sets in parquet files
         "notebook": ["ipywidgets>=8"],  # the progress bar there; without it there are lines
         "bench": ["keras>=3", "torch>=2"],  # what `make bench` compares with
         "lint": [

@@ -73,8 +73,9 @@ def summary(recipe: Recipe, options: Options) -> int:
 
 
 def show_data(recipe: Recipe, options: Options) -> int:
-    """Draw examples of the data, and how many there are of each class."""
+    """Tell what the data are, and draw examples and how many there are of each class."""
     _, data = _load(recipe, options)
+    print(*dataset.described(data), sep="\n", flush=True)
     console.load_tensorflow()
     from cnn_mnist.evaluation import report
 
@@ -135,6 +136,9 @@ def _load(recipe: Recipe, options: Options) -> tuple[Recipe, Dataset]:
     """The data set, with names for its classes, and the recipe with the sizes of its splits."""
     fixed = [name for name in dataset.SPLIT_SIZES if getattr(options, name) is not None]
     recipe, data = record.load(recipe, options.model_dir, options.data_dir, fixed)
+    screen = console.stderr_console()
+    for line in data.told:
+        screen.print(f"data: {line}", markup=False)
     return recipe, dataset.with_names(data, options.class_names)
 
 

@@ -74,8 +74,9 @@ _define("model_dir", "model_dir", "Folder of checkpoints, curves and reports.", 
 _define(
     "data_dir",
     None,
-    "Folder with other images in MNIST's format: the four IDX files, plain or gzip, mnist.npz, or "
-    "TFRecord shards (python -m cnn_mnist.shards). Left out: the MNIST inside the package.",
+    "Folder, file or archive with other images: IDX files, .npz, CSV, a folder of pictures for "
+    "each class, CIFAR's binary files, parquet, or TFRecord shards (python -m cnn_mnist.shards). "
+    "Left out: the MNIST inside the package.",
     TEXT,
 )
 _define(

@@ -106,6 +106,12 @@ def _run(options: argparse.Namespace) -> int:
     files.check_free(options.output_dir, "output_dir")
     data = dataset.load(options.data_dir, validation_size=0)
     train = dataset.in_memory(data.train)
+    if own := len(data.validation):
+        train = Split(
+            np.concatenate([data.validation.images, train.images]),
+            np.concatenate([data.validation.labels, train.labels]),
+        )
+        print(f"the first {own:,} training images are for validation: --validation_size={own}")
     write(options.output_dir, options.shards, train, data.test, data.form)
     folder = shown(options.output_dir)
     print(f"wrote {len(train):,} training and {len(data.test):,} test images: {folder}")

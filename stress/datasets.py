@@ -1,7 +1,10 @@
-"""Damaged and hostile IDX files, gzip files and `mnist.npz`: refused in one line, or read right."""
+"""Damaged and hostile data sets: refused in one line, or read right.
 
+Those in IDX files, gzip and `mnist.npz` are made here, those in other formats by `formats.py`.
+"""
+
+import contextlib
 import gzip
-import hashlib
 import io
 import os
 import random
@@ -12,11 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from cnn_mnist.data import dataset
+from cnn_mnist.data.formats import table
+from stress import formats
 from stress.hostile import NO_FILES, Case, Limits, damaged, npy_file, tries
 from stress.tally import Tally
 
+with contextlib.suppress(ImportError):  # an extra; loaded here, it is no growth of a call
+    import pyarrow.parquet  # noqa: F401
+
 # Memory beyond the data themselves, which take less than 1 MB.
-LIMITS = Limits(r"byte offset \d+", seconds=1.0, memory=64 << 20)
+LIMITS = Limits(r": expected .*, found .*; ", seconds=1.0, memory=64 << 20)
 NAMES = {
     "x_train": "train-images-idx3-ubyte",
     "y_train": "train-labels-idx1-ubyte",
@@ -25,26 +33,24 @@ NAMES = {
 }
 KEYS = tuple(NAMES)
 NPZ = "mnist.npz"
-VALIDATION_SIZE = 37
 
 Arrays = dict[str, np.ndarray]
 
 
 def idx(count: int, seed: int, folder: Path) -> Tally:
-    """Reads `count` damaged data sets; `dataset.load` must refuse them or be right."""
-    makers = Makers(random.Random(seed), small_arrays())
-    return tries(count, makers.one, read, dataset.DatasetError, folder, LIMITS)
+    """Reads `count` damaged data sets; `table.read` must refuse them or be right."""
+    rng = random.Random(seed)
+    makers = (Makers(rng, small_arrays()), formats.Makers(rng))
+    return tries(
+        count, lambda: rng.choice(makers).one(), read, dataset.DatasetError, folder, LIMITS
+    )
 
 
 def read(folder: str) -> str:
-    """What `load` makes of a folder, as a digest."""
-    data = dataset.load(folder, VALIDATION_SIZE)
-    train = dataset.in_memory(data.train)
-    images = np.concatenate([data.validation.images, train.images])
-    labels = np.concatenate([data.validation.labels, train.labels])
-    return digest(
-        dict(zip(KEYS, (images, labels, data.test.images, data.test.labels), strict=True))
-    )
+    """What `table.read` makes of a folder, as a digest."""
+    data = table.read(folder)
+    splits = {name: (split.images, split.labels) for name, split in data.splits.items()}
+    return formats.digest(splits, data.reading.form.class_names)
 
 
 def small_arrays() -> Arrays:
@@ -60,11 +66,10 @@ def small_arrays() -> Arrays:
 
 def digest(arrays: Arrays) -> str:
     """Tells data sets apart, whatever integer type their labels have."""
-    total = hashlib.sha256()
-    for key in KEYS:
-        kind = np.uint8 if key.startswith("x_") else np.int32
-        total.update(repr(arrays[key].shape).encode() + arrays[key].astype(kind).tobytes())
-    return total.hexdigest()
+    splits = {name: (arrays[f"x_{name}"], arrays[f"y_{name}"]) for name in ("train", "test")}
+    right = formats.by_label(splits)
+    assert right
+    return right
 
 
 def idx_file(array: np.ndarray) -> bytes:
@@ -82,24 +87,18 @@ def plain_reading(contents: dict[str, bytes]) -> str | None:
             return None
         magic, *shape = struct.unpack_from(f">{1 + rank}I", content)
         size = int(np.prod([int(side) for side in shape], dtype=object))
-        sides = shape[1:]
-        if magic != 0x800 + rank or shape[0] < 1 or not all(8 <= side <= 256 for side in sides):
+        if magic != 0x800 + rank or min(shape) < 1:
             return None
         if len(content) != 4 + 4 * rank + size:
             return None
         arrays[key] = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
-        return None
-    classes = int(arrays["y_train"].max()) + 1
-    gap = classes > 10 and len(set(arrays["y_train"].tolist())) < classes
-    if classes < 2 or gap or arrays["y_test"].max() >= classes:
-        return None
     for split in ("train", "test"):
         if len(arrays[f"x_{split}"]) != len(arrays[f"y_{split}"]):
             return None
-    if len(arrays["y_train"]) <= VALIDATION_SIZE:
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         return None
-    return digest(arrays)
+    splits = {name: (arrays[f"x_{name}"], arrays[f"y_{name}"]) for name in ("train", "test")}
+    return formats.by_label(splits)
 
 
 def zip_of(members: dict[str, bytes], method: int) -> bytes:

@@ -86,6 +86,7 @@ def tries(
                 shutil.rmtree(target, ignore_errors=True)
                 target.mkdir()
                 for name, content in each.files.items():
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
                     (target / name).write_bytes(content)
                 if each.place:
                     each.place(target)

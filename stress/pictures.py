@@ -1,5 +1,6 @@
 """Damaged and hostile PNG, JPEG, BMP and `.npy` files: a digit, or a refusal in one line."""
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -12,6 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cnn_mnist.data import pictures as data_pictures
+from cnn_mnist.data.places import file_on_disk
+from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.inference.images import ImageError, read_image
 from stress.hostile import NO_FILES, Case, Limits, damaged, npy_file, tries
 from stress.programs import ROOT
@@ -32,10 +36,19 @@ def images(count: int, seed: int, folder: Path) -> Tally:
 
 def read(folder: str) -> str:
     """What `read_image` makes of the picture, as a digest; a digit of 28x28 or an error."""
+    read_as_data(folder)
     digit = read_image(Path(folder, NAME))
     if digit.dtype != np.uint8 or digit.shape != (28, 28) or digit.max() == 0:
         raise AssertionError(f"no digit but {digit.dtype} {digit.shape}, at most {digit.max()}")
     return hashlib.sha256(digit.tobytes()).hexdigest()
+
+
+def read_as_data(folder: str) -> None:
+    """Reads the picture as one of a data set: refused in one line, or uint8."""
+    with contextlib.suppress(DatasetError):
+        pixels, _ = data_pictures.stack([file_on_disk(NAME, Path(folder, NAME))])
+        if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
+            raise AssertionError(f"no pictures but {pixels.dtype} {pixels.shape}")
 
 
 def case(done: str, content: bytes, right: str | None = None, *, refusable: bool = True) -> Case:

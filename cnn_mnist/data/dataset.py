@@ -1,8 +1,9 @@
-"""A data set as numpy arrays: finds IDX files (plain or gzip) or `mnist.npz`, checks, splits them.
+"""A data set as numpy arrays: finds its files, whatever their format is, checks and splits them.
 
 Axes: N examples, H height, W width, K classes. Images are uint8 [N, H, W] (grey; of MNIST 0 is the
 background and 255 is ink) or uint8 [N, H, W, 3] (red, green, blue); labels are int32 [N], 0 to
-K - 1. Height, width, channels and classes are those that the training images have: the `Form`.
+K - 1. Height, width, channels and classes are those that the images have: the `Form`. The formats
+are in `formats/`.
 
 Of a set in TFRecord shards (`shards.py`), only the validation and test images become arrays.
 """
@@ -17,22 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.data import idx, limits, npz, shard_list
+from cnn_mnist.data import limits, shard_list
 from cnn_mnist.data.form import MNIST, Form
-from cnn_mnist.data.idx import read_idx as read_idx
+from cnn_mnist.data.formats import idx, table
+from cnn_mnist.data.formats.idx import read_idx as read_idx
+from cnn_mnist.data.formats.parts import Reading, arranged
+from cnn_mnist.data.places import open_place
 from cnn_mnist.data.sharded import ShardedSplit
-from cnn_mnist.data.sources import ARRAYS, Array, DatasetError
+from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.data.splits import Examples, Split
-from cnn_mnist.utils.errors import reason, shown
+from cnn_mnist.utils.errors import shown
 
 _EMBEDDED_DIR = Path(__file__).with_name("mnist")
-_NPZ = "mnist.npz"
-_IDX = {  # array in mnist.npz -> the IDX file that holds the same
-    "x_train": "train-images-idx3-ubyte",
-    "y_train": "train-labels-idx1-ubyte",
-    "x_test": "t10k-images-idx3-ubyte",
-    "y_test": "t10k-labels-idx1-ubyte",
-}
 _SHA256 = {  # of the uncompressed embedded files
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -51,6 +48,11 @@ USUAL_SHARE = 10  # one in so many is then set aside
 class Dataset:
     """The three splits, and what they are of; train and validation are views of the same images.
 
+    Attributes:
+      form: the size of the images and the classes.
+      format: in which form it came, in words.
+      told: what there is to say of it, one line each.
+
     Raises:
       DatasetError: a split in memory is not of the form.
     """
@@ -59,6 +61,8 @@ class Dataset:
     validation: Split
     test: Split
     form: Form = MNIST
+    format: str = ""
+    told: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, split in self.splits().items():
@@ -79,11 +83,10 @@ def load(
     """Reads, checks and splits a data set.
 
     Args:
-      data_dir: folder with the four IDX files, each plain or gzip, or with `mnist.npz` (arrays
-        x_train, y_train, x_test, y_test), or with `shards.json`. None: the embedded MNIST, whose
-        sha256 is checked too.
-      validation_size: how many training images, from the first on, become the validation split;
-        None for 5,000, as a default.
+      data_dir: folder, file or archive of a data set in one of the formats, or folder of
+        `shards.json`. None: the embedded MNIST, whose sha256 is checked too.
+      validation_size: how many training images, from the first on, become the validation split, if
+        the data set has none of its own; None for 5,000, as a default.
       train_size: how many of the next ones become the training split; 0 for all of them.
       fixed: which of the two sizes the caller means exactly. The other ones are defaults, which
         give way: a validation split that would take more than a fifth of the training images takes
@@ -97,26 +100,31 @@ def load(
         raise DatasetError("--data_dir: expected the name of a folder, found ''; give one")
     if validation_size is None:
         validation_size, fixed = USUAL_VALIDATION, [name for name in fixed if "train" in name]
-    folder = Path(_EMBEDDED_DIR if data_dir is None else data_dir)
-    paths = _find_files(folder)
-    if shard_list.FILE in paths:
-        return _load_shards(folder, validation_size, train_size, fixed)
-    if paths["x_train"].name == _NPZ:
-        arrays = npz.read_arrays(paths["x_train"])
+    told: tuple[str, ...] = ()
+    if data_dir is None:
+        reading, format = _embedded(), "the embedded MNIST"
+    elif os.path.lexists(os.path.join(data_dir, shard_list.FILE)):  # noqa: PTH118 - "nul\0l"
+        return _load_shards(Path(data_dir), validation_size, train_size, fixed)
     else:
-        arrays = _read_idx_files(paths, None if data_dir is not None else _SHA256)
-    form = _form(arrays["x_train"], arrays["y_train"])
-    train = _split(arrays["x_train"], arrays["y_train"], form)
-    test = _split(arrays["x_test"], arrays["y_test"], form)
-    if "validation_size" not in fixed:
-        validation_size = _fitting(validation_size, len(train), train.labels)
-    source = str(arrays["x_train"].source)
-    end = _end_of_training(len(train), source, validation_size, train_size, fixed)
+        data = table.read(data_dir)
+        reading, format, told = data.reading, data.format, data.told
+        _require_limits(reading)
+    train, own = reading.splits["train"], reading.splits.get("validation")
+    if own:
+        first = 0
+        told += (f"the {len(own):,} validation images are the data set's own",)
+    elif "validation_size" in fixed:
+        first = validation_size
+    else:
+        first = _fitting(validation_size, len(train), train.labels)
+    end = _end_of_training(len(train), reading.source, first, train_size, fixed)
     return Dataset(
-        train=Split(train.images[validation_size:end], train.labels[validation_size:end]),
-        validation=Split(train.images[:validation_size], train.labels[:validation_size]),
-        test=test,
-        form=form,
+        train=Split(train.images[first:end], train.labels[first:end]),
+        validation=own or Split(train.images[:first], train.labels[:first]),
+        test=reading.splits["test"],
+        form=reading.form,
+        format=format,
+        told=told,
     )
 
 
@@ -129,6 +137,39 @@ def with_names(data: Dataset, class_names: Sequence[str] | None) -> Dataset:
     if class_names is None:
         return data
     return dataclasses.replace(data, form=limits.named(data.form, class_names))
+
+
+def described(data: Dataset) -> list[str]:
+    """What `data` is, for people: format, size, classes, and how many images each split has."""
+    form = data.form
+    names = ", ".join(form.class_names[:12]) + (", ..." if form.num_classes > 12 else "")
+    channels = "1 channel" if form.channels == 1 else f"{form.channels} channels"
+    lines = [
+        f"format        {data.format}",
+        f"images        {form.height} x {form.width} pixels, {channels}",
+        f"classes       {form.num_classes}: {names}",
+    ]
+    for name, split in data.splits().items():
+        counts = ""
+        if isinstance(split, Split) and len(split):
+            each = np.bincount(split.labels, minlength=form.num_classes)
+            counts = f", {each.min():,} to {each.max():,} of a class"
+        lines.append(f"{'training' if name == 'train' else name:<14}{len(split):,} images{counts}")
+    return lines
+
+
+def _embedded() -> Reading:
+    return arranged(idx.read(open_place(_EMBEDDED_DIR), _SHA256))
+
+
+def _require_limits(reading: Reading) -> None:
+    """Checks that the networks can take images of that size."""
+    form = reading.form
+    if form.height not in limits.SIDES or form.width not in limits.SIDES:
+        raise DatasetError(
+            f"{reading.source}: expected images with sides of {limits.SIDES_TEXT} pixels, found "
+            f"{form.height} x {form.width}; scale them"
+        )
 
 
 def digest(data: Dataset) -> str:
@@ -187,6 +228,10 @@ def _end_of_training(
 def _load_shards(
     folder: Path, validation_size: int, train_size: int, fixed: Sequence[str]
 ) -> Dataset:
+    place = open_place(folder)
+    if others := ", ".join(file.name for form in table.FORMATS for file in form.claims(place)):
+        found = f"{shard_list.FILE} and {others}"
+        raise place.error("shards or other files", found, "remove the one or the others")
     shards = shard_list.read(folder)
     form, count = shards.form, sum(shard.records for shard in shards.train)
     if "validation_size" not in fixed:
@@ -198,87 +243,8 @@ def _load_shards(
         validation=shard_list.first_images(shards.train, validation_size, form),
         test=shard_list.first_images(shards.test, tests, form),
         form=form,
+        format="TFRecord shards",
     )
-
-
-def _read_idx_files(paths: dict[str, Path], sha256: dict[str, str] | None) -> dict[str, Array]:
-    arrays: dict[str, Array] = {}
-    for key in ARRAYS:
-        arrays[key] = idx.read_array(
-            paths[key],
-            idx.IMAGES if key.startswith("x") else idx.LABELS,
-            labels=arrays.get(f"y{key[1:]}"),
-            like=arrays["x_train"].values.shape[1:] if key == "x_test" else None,
-            sha256=sha256[key] if sha256 else None,
-        )
-    return arrays
-
-
-def _find_files(folder: Path) -> dict[str, Path]:
-    """Maps x_train, y_train, x_test and y_test to their files, or `shards.json` to its path."""
-
-    def wrong(expected: str, found: str, remedy: str) -> DatasetError:
-        return DatasetError(f"{shown(folder)}: expected {expected}, found {found}; {remedy}")
-
-    try:
-        names = {path.name for path in folder.iterdir()}
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        remedy = f"give --data_dir a folder with the four IDX files, {_NPZ} or {shard_list.FILE}"
-        raise wrong("a folder that can be listed", reason(error), remedy) from error
-    found = {}
-    for key, name in _IDX.items():
-        other = name.replace("-idx", ".idx")
-        found[key] = [f for f in (name, f"{name}.gz", other, f"{other}.gz") if f in names]
-    idx_files = [file for files in found.values() for file in files]
-    if shard_list.FILE in names:
-        if others := ", ".join([*idx_files, *({_NPZ} & names)]):
-            both = f"{shard_list.FILE} and {others}"
-            raise wrong("shards or other files", both, "remove the one or the others")
-        return {shard_list.FILE: folder / shard_list.FILE}
-    if _NPZ in names and idx_files:
-        remedy = f"remove {_NPZ} or remove {', '.join(idx_files)}"
-        raise wrong(f"IDX files or {_NPZ}", "both", remedy)
-    if _NPZ in names:
-        return dict.fromkeys(_IDX, folder / _NPZ)
-    for files in found.values():
-        if len(files) > 1:
-            expected = f"one of {', '.join(files)}"
-            raise wrong(expected, str(len(files)), "keep one and remove the others")
-    if missing := [_IDX[key] for key, files in found.items() if not files]:
-        wanted = "the four IDX files" + ("" if idx_files else f", {_NPZ} or {shard_list.FILE}")
-        remedy = "add what is missing or give --data_dir another folder"
-        raise wrong(wanted, f"no {', '.join(missing)} (plain or .gz)", remedy)
-    return {key: folder / files[0] for key, files in found.items()}
-
-
-def _form(images: Array, labels: Array) -> Form:
-    """What the training images and their labels are: classes are numbered from 0 on."""
-    _require_labels(labels, limits.CLASSES[-1])
-    num_classes = int(labels.values.max()) + 1
-    missing = np.setdiff1d(np.arange(num_classes), labels.values)
-    # MNIST's own format, with its ten labels, never asked for images of each.
-    if num_classes > MNIST.num_classes and missing.size:
-        offset = labels.values_offset + int(labels.values.argmax()) * labels.values.itemsize
-        raise labels.source.error(
-            offset,
-            f"an image of every class from 0 to {num_classes - 1}, the highest label",
-            f"none of class {missing[0]}",
-            "mend the highest label, or number the classes without gaps",
-        )
-    if num_classes not in limits.CLASSES:
-        expected, found = f"{limits.CLASSES_TEXT} classes", "the label 0 alone"
-        raise labels.source.error(labels.values_offset, expected, found, "add another class")
-    height, width, channels = (*images.values.shape[1:], 1)[:3]
-    return limits.numbered(height, width, channels, num_classes)
-
-
-def _require_labels(labels: Array, num_classes: int) -> None:
-    wrong = np.flatnonzero((labels.values < 0) | (labels.values >= num_classes))
-    if wrong.size:
-        index = int(wrong[0])
-        offset = labels.values_offset + index * labels.values.itemsize
-        found = f"{labels.values[index]} (label number {index})"
-        raise labels.source.error(offset, f"a label from 0 to {num_classes - 1}", found)
 
 
 def _require_form(name: str, split: Examples, form: Form) -> None:
@@ -292,11 +258,3 @@ def _require_form(name: str, split: Examples, form: Form) -> None:
             found = f"labels from {lowest} to {highest}"
     if found:
         raise DatasetError(f"the {name} images: expected {expected}, found {found}; mend the form")
-
-
-def _split(images: Array, labels: Array, form: Form) -> Split:
-    """Joins images and labels, of which there are as many, after checking the labels' values."""
-    _require_labels(labels, form.num_classes)
-    values = labels.values.astype(np.int32)
-    values.setflags(write=False)
-    return Split(images.values, values)

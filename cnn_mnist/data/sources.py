@@ -8,27 +8,26 @@ content that is really there and not what a header claims.
 from __future__ import annotations
 
 import io
-import math
 import stat
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.data.form import MNIST
-from cnn_mnist.data.limits import SIDES, SIDES_TEXT
-from cnn_mnist.utils.errors import InputError, reason, shown
+from cnn_mnist.utils.errors import InputError, one_line, reason, shown
 
-ARRAYS = ("y_train", "x_train", "y_test", "x_test")  # in the order of reading: labels first
 MAX_EXAMPLES = 1_000_000  # in a file; the largest set of this form, EMNIST, has 814,255 in all
-MAX_VALUES = MAX_EXAMPLES * math.prod(MNIST.image_shape)  # in a file
 PIECE = 1 << 16  # bytes a read; fits the cache: larger and smaller pieces unpack more slowly
-# what files, gzip, zlib and zipfile raise on content that cannot be read
-READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+# what files, gzip, zlib, zipfile and tarfile raise on content that cannot be read
+READ_ERRORS = (
+    *(OSError, EOFError, RuntimeError, ValueError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, tarfile.TarError),
+)
 
 
 class DatasetError(InputError):
@@ -40,19 +39,29 @@ class Source:
     """Where an array comes from, for messages, and what has been read of it."""
 
     path: Path
-    member: str = ""  # of an npz
+    member: str = ""  # of an archive
     compressed: bool = False
     content: bytearray = field(default_factory=bytearray)
 
     def __str__(self) -> str:
-        return f"{shown(self.path)}, {self.member}" if self.member else shown(self.path)
+        return f"{shown(self.path)}, {shown(self.member)}" if self.member else shown(self.path)
 
     def error(
         self, offset: int, expected: str, found: object, remedy: str = "replace it by a good copy"
     ) -> DatasetError:
-        place = f"byte offset {offset}" + " of the uncompressed content" * self.compressed
-        message = f"{self}: {place}: expected {expected}, found {found!s:.200}; {remedy}"
-        return DatasetError(" ".join(message.splitlines()))
+        return self.error_at(self.offset(offset), expected, found, remedy)
+
+    def error_at(
+        self, place: str, expected: str, found: object, remedy: str = "replace it by a good copy"
+    ) -> DatasetError:
+        """The same, of a place that is told in words, or of the whole file."""
+        where = f"{self}: {place}" if place else f"{self}"
+        message = f"{where}: expected {expected}, found {found!s:.200}; {remedy}"
+        return DatasetError(one_line(message))
+
+    def offset(self, offset: int) -> str:
+        """A byte offset, in words."""
+        return f"byte offset {offset}" + " of the uncompressed content" * self.compressed
 
     @contextmanager
     def reading(self, expected: str) -> Iterator[None]:
@@ -88,36 +97,29 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Array:
-    """An array, and where its parts lie in the (uncompressed) content, in bytes."""
+    """An array, and where its parts lie in the (uncompressed) content, in bytes.
+
+    `item` tells in words where an item lies; None: at `values_offset`, one item after another.
+    """
 
     values: np.ndarray
     source: Source
-    shape_offset: int
-    values_offset: int
+    shape_offset: int = 0
+    values_offset: int = 0
+    item: Callable[[int], str] | None = None
 
+    def error(
+        self, index: int, expected: str, found: object, remedy: str = "mend it"
+    ) -> DatasetError:
+        """What is said of a wrong item."""
+        if self.item:
+            return self.source.error_at(self.item(index), expected, found, remedy)
+        size = self.values[:1].nbytes
+        return self.source.error(self.values_offset + index * size, expected, found)
 
-def size_fault(shape: tuple[int, ...], like: tuple[int, ...] | None) -> tuple[int, str, str] | None:
-    """What is wrong with the shape of images: the axis, what was expected, what was found; or None.
-
-    Args:
-      shape: `[N, H, W]`, or with the channels as a fourth axis.
-      like: the shape `(H, W)` or `(H, W, 3)` of the training images, if these are for tests.
-    """
-    for axis, side in enumerate(shape[1:3], start=1):
-        if like and side != like[axis - 1]:
-            return axis, f"images of {like[0]} x {like[1]} pixels", f"a side of {side}"
-        if side not in SIDES:
-            return axis, f"images with sides of {SIDES_TEXT} pixels", f"a side of {side}"
-    channels = shape[3] if len(shape) > 3 else 1
-    expected = "1 or 3 channels" if like is None else f"{3 if len(like) == 3 else 1} channels"
-    if str(channels) not in expected.split():
-        return len(shape) - 1, f"images of {expected}", f"{channels}"
-    return None
-
-
-def without_single_channel(values: np.ndarray) -> np.ndarray:
-    """Images `[N, H, W, 1]` as `[N, H, W]`; others as they are."""
-    return values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
+    def replaced(self, values: np.ndarray) -> Array:
+        """Other values from the same place."""
+        return replace(self, values=values)
 
 
 def first_bytes(path: Path) -> bytes:

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
+from cnn_mnist.data import containers
 from cnn_mnist.data.form import MNIST, Form
-from cnn_mnist.inference import containers, ink
+from cnn_mnist.inference import ink
 from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers

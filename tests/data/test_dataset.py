@@ -14,7 +14,6 @@ from mnist_files import (
     TEST_X,
     TEST_Y,
     TRAIN_X,
-    TRAIN_Y,
     failure,
     idx,
     make_arrays,
@@ -22,7 +21,8 @@ from mnist_files import (
     write_npz,
 )
 
-from cnn_mnist.data import dataset, limits
+from cnn_mnist.data import dataset
+from cnn_mnist.data.form import Form
 from cnn_mnist.data.dataset import load
 
 
@@ -143,7 +143,7 @@ def test_validation_size_out_of_range(tmp_path, size):
 def test_folder_missing_or_not_a_folder(tmp_path):
     for folder, reason in (
         (tmp_path / "none", "FileNotFoundError"),
-        (write_npz(tmp_path) / "mnist.npz", "NotADirectoryError"),
+        (write_npz(tmp_path) / "mnist.npz" / "more", "NotADirectoryError"),
         ("nul\0l", "ValueError"),
         ("two\nlines", "FileNotFoundError"),
     ):
@@ -156,9 +156,8 @@ def test_folder_missing_or_not_a_folder(tmp_path):
 
 def test_files_missing(tmp_path):
     message = failure(load, tmp_path)
-    names = f"{TRAIN_X}, {TRAIN_Y}, {TEST_X}, {TEST_Y}"
-    wanted = "the four IDX files, mnist.npz or shards.json"
-    assert f"expected {wanted}, found no {names} (plain" in message
+    wanted = "the four IDX files, an .npz file or another of the forms of docs/data.md"
+    assert message.startswith(f"{tmp_path}: expected {wanted}, found no file; give --data_dir")
     for name in FILES.values():
         write_idx(tmp_path)
         (tmp_path / name).unlink()
@@ -170,14 +169,18 @@ def test_both_forms_or_a_file_twice(tmp_path):
     write_idx(tmp_path)
     twin = tmp_path / f"{TEST_Y}.gz"
     twin.write_bytes(gzip.compress(idx(make_arrays()["y_test"])))
+    assert_equal_to_made(load(tmp_path, 2), 2)  # the same content in both
+    twin.write_bytes(gzip.compress(idx(make_arrays()["y_test"][::-1])))
     message = failure(load, tmp_path)
-    assert f"expected one of {TEST_Y}, {TEST_Y}.gz, found 2; keep one" in message
+    same = f"expected the same content in {TEST_Y}.gz and {TEST_Y}"
+    assert f"{same}, found another; keep the right one" in message
     twin.rename(tmp_path / "t10k-labels.idx1-ubyte")
-    assert f"one of {TEST_Y}, t10k-labels.idx1-ubyte, found 2" in failure(load, tmp_path)
+    assert f"and {TEST_Y}, found another; keep the right one" in failure(load, tmp_path)
     (tmp_path / "t10k-labels.idx1-ubyte").unlink()
     write_npz(tmp_path)
     message = failure(load, tmp_path)
-    assert "found both; remove mnist.npz or remove " + ", ".join(FILES.values()) in message
+    names = ", ".join(sorted(FILES.values()))
+    assert f"found both; remove {names} or remove mnist.npz" in message
 
 
 @pytest.mark.parametrize("name", [TRAIN_X, TEST_Y, "mnist.npz"])
@@ -216,40 +219,29 @@ def labelled(labels, folder, name="y_train"):
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes"),
-    [([0, 1, 1], 2), ([2, 0, 2, 1], 3), ([0, 7, 7, 3], 8), (list(range(26)), 26)],
+    ("labels", "names"),
+    [([0, 1, 1, 0], "01"), ([0, 3, 7, 3], "037"), ([*range(5), 4], "01234")],
 )
-def test_the_highest_training_label_tells_the_number_of_classes(tmp_path, labels, classes):
+def test_the_labels_that_occur_are_the_classes(labels, names, tmp_path):
     data = load(labelled(labels, tmp_path), 0)
-    assert data.form == limits.numbered(9, 11, 1, classes)
+    assert data.form == Form(9, 11, 1, tuple(names))
     assert data.train.images.shape == (len(labels), 9, 11)
+    assert [names[label] for label in data.train.labels] == [str(label) for label in labels]
+    gaps = [line for line in data.told if "classes of these names" in line]
+    assert len(gaps) == (names == "037")
 
 
-@pytest.mark.parametrize(
-    ("labels", "offset", "expected", "found"),
-    [
-        ([0, 0, 0], 8, "2 to 1,000 classes", "the label 0 alone"),
-        ([0, 3, 137, 1], 10, "an image of every class from 0 to 137, the highest label", "none"),
-        (
-            [*range(11), 12],
-            19,
-            "an image of every class from 0 to 12, the highest",
-            "none of class",
-        ),
-    ],
-)
-def test_labels_that_make_no_classes(tmp_path, labels, offset, expected, found):
-    message = failure(load, labelled(labels, tmp_path), 0)
-    assert message.startswith(f"{tmp_path / TRAIN_Y}: byte offset {offset}: expected {expected}")
-    # The place is that of the highest label, or the first.
-    assert f"found {found}" in message
+def test_labels_that_are_all_one(tmp_path):
+    message = failure(load, labelled([0, 0, 0], tmp_path), 0)
+    assert "expected labels of 2 to 1000 classes, found one: every label is 0" in message
 
 
-def test_a_label_of_no_class_among_the_tests(tmp_path):
+def test_a_class_among_the_tests_alone_is_told(tmp_path):
     labelled([0, 1, 2, 1], tmp_path)
-    (tmp_path / TEST_Y).write_bytes(idx(np.array([0, 2, 3, 1], np.uint8)))
-    start = f"{tmp_path / TEST_Y}: byte offset 10: expected a label from 0 to 2, found 3 "
-    assert failure(load, tmp_path, 0).startswith(start)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.array([0, 2, 3, 1], np.uint8)))
+    data = load(tmp_path, 0)
+    assert data.form.class_names == ("0", "1", "2", "3")
+    assert any("no training image" in line and "3" in line for line in data.told), data.told
 
 
 @pytest.mark.parametrize(

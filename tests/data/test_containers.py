@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from cnn_mnist.inference.containers import ContainerError, orientation, picture_only
+from cnn_mnist.data.containers import ContainerError, orientation, picture_only
 from cnn_mnist.inference.images import ImageError, read_image
 
 DRAWN = Image.new("RGB", (90, 120), "white")

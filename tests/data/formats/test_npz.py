@@ -1,4 +1,4 @@
-"""Tests of cnn_mnist.data.npz, on real files."""
+"""Tests of cnn_mnist.data.formats.npz, on real files."""
 
 import pickle
 import re
@@ -10,6 +10,7 @@ import pytest
 from mnist_files import FILES, failure, make_arrays, npy, peak_of, write_member, write_npz
 
 from cnn_mnist.data.dataset import load
+from cnn_mnist.data.formats import parts
 
 SIDES, MNIST = "images with sides of 8 to 256 pixels", "images of 28 x 28 pixels"
 
@@ -20,16 +21,11 @@ def wide(images, channels):
 
 def test_npz_refuses_other_arrays(tmp_path):
     made = make_arrays()
-    images = "uint8 images of shape [N, H, W] or [N, H, W, C], N at least 1"
-    labels = "integer labels of shape [N], N at least 1"
+    images = f"integer or float {parts.IMAGES}, N at least 1"
+    labels = f"{parts.LABELS}, N at least 1"
     for key, array, expected, found in (
-        ("x_train", made["x_train"].astype(np.float32), images, "float32 [7, 28, 28]"),
-        ("x_test", made["x_test"].astype(np.int8), images, "int8 [3, 28, 28]"),
-        ("x_train", made["x_train"].reshape(7, 784), images, "uint8 [7, 784]"),
-        ("x_train", made["x_train"][:, :7], SIDES, "a side of 7 in [7, 7, 28]"),
-        ("x_test", made["x_test"][:, :27], MNIST, "a side of 27 in [3, 27, 28]"),
-        ("x_train", wide(made["x_train"], 2), "images of 1 or 3 channels", "2 in [7, 28, 28, 2]"),
-        ("x_test", wide(made["x_test"], 3), "images of 1 channels", "3 in [3, 28, 28, 3]"),
+        ("x_train", made["x_train"].reshape(7, 784)[:, :783], images, "uint8 [7, 783]"),
+        ("x_train", made["x_train"].reshape(7, 7, 28, 4), images, "uint8 [7, 7, 28, 4]"),
         ("x_train", made["x_train"][:0], images, "uint8 [0, 28, 28]"),
         ("x_train", np.uint8(1), images, "uint8 []"),
         ("x_train", made["x_train"].astype(object), images, "object [7, 28, 28]"),
@@ -38,7 +34,8 @@ def test_npz_refuses_other_arrays(tmp_path):
         ("y_train", made["y_train"].astype(np.float64), labels, "float64 [7]"),
         ("y_train", made["y_train"].astype(bool), labels, "bool [7]"),
         ("y_test", made["y_test"].astype(str), labels, "<U3 [3]"),
-        ("y_test", made["y_test"][:, None], labels, "uint8 [3, 1]"),
+        ("y_test", np.zeros((3, 1001), np.uint8), labels, "uint8 [3, 1001]"),
+        ("y_test", made["y_test"][:, None].astype(float), labels, "float64 [3, 1]"),
         ("y_test", made["y_test"].astype(object), labels, "object [3]"),
     ):
         message = failure(load, write_npz(tmp_path, **{key: array}), 2)
