@@ -21,9 +21,9 @@ from mnist_files import (
     write_npz,
 )
 
-from cnn_mnist.data import dataset
-from cnn_mnist.data.form import Form
+from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import load
+from cnn_mnist.data.form import Form
 
 
 def assert_equal_to_made(data, validation_size):
