@@ -56,13 +56,14 @@ setup(
     ],
     extras_require={
         # pytest-xdist: a process for each core; scikit-learn: the yardstick of the metrics; pandas
-        # and tf_slim: what programs of the Estimator use; ipython: a session that must outlive a
-        # command; the last three: the schemas of what is in deploy/
+        # and tf_slim: what programs of the Estimator use; pyarrow: reads parquet; ipython: a
+        # session that must outlive a command; the last three: the schemas of what is in deploy/
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
             "scikit-learn>=1.4",
             "pandas>=2",
+            "pyarrow>=15",
             "tf_slim>=1.1",
             "ipython>=8.10",
             "check-jsonschema>=0.36",
