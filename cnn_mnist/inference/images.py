@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from cnn_mnist.inference import containers, ink
+from cnn_mnist.inference.paper import border_mask
 from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
@@ -100,6 +101,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         return ink.digit_image(picture)
     except ink.BlankError as error:
         raise _error(path, str(error), "a digit on a plain background", "draw one") from None
+    except ink.SeveralError as error:
+        raise _error(path, str(error), "one digit with paper around", "crop it") from None
 
 
 def _content(path: str | os.PathLike) -> bytes:
@@ -178,7 +181,7 @@ def on_paper(pixels: np.ndarray) -> np.ndarray:
     under dark colours and black under light ones.
     """
     colours, opacity = pixels[..., :3], pixels[..., 3:] / 255
-    border = ink.border_mask(*pixels.shape[:2])
+    border = border_mask(*pixels.shape[:2])
     opaque = border & (opacity[..., 0] > 0.5)
     if np.count_nonzero(opaque) > np.count_nonzero(border) / 2:
         paper = np.median(colours[opaque], axis=0)

@@ -202,22 +202,6 @@ def test_a_digit_off_balance_stays_inside_the_field():
     assert field[8:28].any(axis=1).all()
 
 
-def test_connected_parts_against_flood_fill():
-    mask = np.random.RandomState(3).rand(37, 53) < 0.4
-    part = np.full(mask.shape, -1)
-    for start in zip(*np.nonzero(mask), strict=True):
-        number, queue = part.max() + 1, [start] if part[start] < 0 else []
-        while queue:
-            y, x = queue.pop()
-            if 0 <= y < 37 and 0 <= x < 53 and mask[y, x] and part[y, x] < 0:
-                part[y, x] = number
-                queue += [(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    labels = ink.connected(mask)
-    assert labels.max() == part.max()
-    pairs = set(zip(labels.tolist(), part[mask].tolist(), strict=True))
-    assert len(pairs) == labels.max() + 1
-
-
 # .npy
 
 
