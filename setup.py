@@ -36,7 +36,12 @@ setup(
     ],
     packages=find_packages(include=["cnn_mnist", "cnn_mnist.*"]),
     package_data={"cnn_mnist.data": ["mnist/*"]},
-    entry_points={"console_scripts": ["cnn_mnist = cnn_mnist.__main__:run"]},
+    entry_points={
+        "console_scripts": [
+            "cnn_mnist = cnn_mnist.__main__:run",
+            "cnn_mnist_estimator = cnn_mnist.estimator.runner:main",
+        ]
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         "tensorflow>=2.15,<2.22",

@@ -79,11 +79,13 @@ def layers(recipe: Recipe) -> list[flops.Layer]:
     """The network's products, in the order in which the images pass them."""
     import tensorflow as tf
 
-    from cnn_mnist.models.networks import NETWORKS
+    from cnn_mnist.data.form import MNIST
+    from cnn_mnist.models.networks import logits_of
 
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, [1, 28, 28, 1])
-        NETWORKS[recipe.network](images, training=False, dropout_rate=0.0, seed=recipe.seed)
+        options = {"training": False, "dropout_rate": 0.0, "seed": recipe.seed}
+        logits_of(recipe.network, images, MNIST.num_classes, **options)
     found = []
     for op in graph.get_operations():
         if op.type in ("Conv2D", "MatMul"):

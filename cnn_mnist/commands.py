@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from cnn_mnist.checkpoints import record
 from cnn_mnist.cluster import roles
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.data import dataset
+from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.evaluation.evaluate import evaluate
 from cnn_mnist.exports.export import export
 from cnn_mnist.inference import predict as inference
@@ -30,7 +32,9 @@ class Options(Settings):
     """The flags that do not belong to a recipe; `main` says what each of them means."""
 
     data_dir: str | None
-    class_names: list[str]
+    class_names: list[str] | None  # None: those of the data, or of what was trained on them
+    validation_size: int | None  # as given; None: the recipe's, which gives way to small data
+    train_size: int | None
     steps_per_call: int
     images: list[str]
     output: str
@@ -51,26 +55,31 @@ def train_only(recipe: Recipe, options: Options) -> int:
 
 def report(recipe: Recipe, options: Options) -> int:
     """Only report, with the newest checkpoint."""
-    return _report(recipe, options, _load(recipe, options), None)
+    return _report(recipe, options, _load(recipe, options)[1], None)
 
 
 def summary(recipe: Recipe, options: Options) -> int:
     """Print the network's layers."""
+    form = record.form_of(options.model_dir) or MNIST
+    if options.data_dir is not None:
+        form = _load(recipe, options)[1].form
+    elif options.class_names is not None:
+        limits.named(form, options.class_names)
     console.load_tensorflow()
     from cnn_mnist.models import summary
 
-    Console().print(summary.table(recipe))
+    Console().print(summary.table(recipe, form))
     return 0
 
 
 def show_data(recipe: Recipe, options: Options) -> int:
     """Draw examples of the data, and how many there are of each class."""
-    data = _load(recipe, options)
+    _, data = _load(recipe, options)
     console.load_tensorflow()
     from cnn_mnist.evaluation import report
 
     folder = Path(options.model_dir) / "data"
-    pictures = report.write_data_figures(data, options.class_names, folder)
+    pictures = report.write_data_figures(data, folder)
     report.to_tensorboard(pictures, folder, step=0, prefix="data")
     print(*(folder / f"{name}.png" for name in pictures), sep="\n")
     return 0
@@ -78,7 +87,8 @@ def show_data(recipe: Recipe, options: Options) -> int:
 
 def predict(recipe: Recipe, options: Options) -> int:
     """Read digits in --images."""
-    return inference.run(recipe, options.model_dir, options.images, options.output)
+    names = options.class_names
+    return inference.run(recipe, options.model_dir, options.images, options.output, names)
 
 
 def export_network(recipe: Recipe, options: Options) -> int:
@@ -121,8 +131,11 @@ MODES = {
 }
 
 
-def _load(recipe: Recipe, options: Options) -> Dataset:
-    return dataset.load(options.data_dir, recipe.validation_size, recipe.train_size)
+def _load(recipe: Recipe, options: Options) -> tuple[Recipe, Dataset]:
+    """The data set, with names for its classes, and the recipe with the sizes of its splits."""
+    fixed = [name for name in dataset.SPLIT_SIZES if getattr(options, name) is not None]
+    recipe, data = record.load(recipe, options.model_dir, options.data_dir, fixed)
+    return recipe, dataset.with_names(data, options.class_names)
 
 
 # What follows a training: recipe, flags, data, and the checkpoint, if that is known.
@@ -133,7 +146,7 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
     """Trains, alone or in a role of a cluster; the process that reports goes on to that."""
     if options.cluster:
         return _train_together(options.cluster, recipe, options, then)
-    data = _load(recipe, options)
+    recipe, data = _load(recipe, options)
     run = train(
         recipe,
         options.model_dir,
@@ -149,7 +162,7 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
 def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Then) -> int:
     if cluster.role == "ps":  # has no images
         return roles.serve(options)
-    data = _load(recipe, options)
+    recipe, data = _load(recipe, options)
     code = roles.play(options, recipe, data)
     goes_on = "evaluator" if cluster.has_evaluator and then is _report else "chief"
     if code or cluster.role != goes_on:
@@ -163,7 +176,7 @@ def _report(recipe: Recipe, options: Options, data: Dataset, checkpoint: str | N
         recipe=recipe,
         checkpoint=checkpoint,
         data=data,
-        class_names=options.class_names,
+        class_names=data.form.class_names,
     )
     from cnn_mnist.evaluation import report
 
@@ -182,7 +195,7 @@ def _print_places(recipe: Recipe, options: Options, data: Dataset, checkpoint: s
     if checkpoint is None:  # of a cluster's chief
         from cnn_mnist.checkpoints import restore
 
-        checkpoint = restore.newest(recipe, options.model_dir)
+        checkpoint = restore.newest(recipe, options.model_dir, data.form)
     print(f"checkpoints   {checkpoint}")
     tensorboard = console.command("tensorboard")
     print(f"curves        {tensorboard} --logdir={shlex.quote(options.model_dir)}")

@@ -17,7 +17,8 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.cluster import listening, tf_config
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.commands import MODES, Options
-from cnn_mnist.data.dataset import DIGITS
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.estimator.keras import VersionError, choose_legacy
 from cnn_mnist.exports.export import FORMATS
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
@@ -77,7 +78,13 @@ _define(
     "TFRecord shards (python -m cnn_mnist.shards). Left out: the MNIST inside the package.",
     TEXT,
 )
-_define("class_names", list(DIGITS), "Ten names for the report.", Names())
+_define(
+    "class_names",
+    None,
+    "Names of the classes, in the order of the labels. Left out: those of the data, or those with "
+    "which --model_dir was trained.",
+    Names(),
+)
 _define(
     "log_every_n_iter", 50, "Steps between two looks at softmax_tensor; 0 for none.", WholeNumber(0)
 )
@@ -178,9 +185,11 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
         raise UsageError(
             f"--cluster_timeout={timeout}: expected at least 1 and at most 1e9 seconds"
         )
-    if len(names) != 10 or not all(names):
-        raise UsageError(f"--class_names: expected ten names, found {len(names)}: {names!r:.200}")
-    if not all(map(str.isprintable, names)):
+    if names is not None and not all(names):
+        raise UsageError(f"--class_names: expected names, found an empty one: {names!r:.200}")
+    if names is not None and FLAGS.data_dir is None and mode.trains:
+        limits.named(MNIST, names)
+    if not all(map(str.isprintable, names or [])):
         raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
     if FLAGS.mode == "predict" and not all(FLAGS.images or [""]):
         raise UsageError("--mode=predict: expected --images=PATH, found none")

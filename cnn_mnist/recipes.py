@@ -229,6 +229,18 @@ RECIPES = {
         eval_every_steps=1_500,
         precision=AUTO,
     ),
+    # Ten epochs of CIFAR-10's 50,000 colour images, or of another set of its kind.
+    "colour": Recipe(
+        network="colour_cnn",
+        optimizer="momentum",
+        learning_rate=0.1,
+        learning_rate_schedule="one_cycle",
+        batch_size=128,
+        steps=4_000,
+        dropout_rate=0.3,
+        augment="shift_and_mirror",
+        precision=AUTO,
+    ),
 }
 TUTORIALS = ("estimator", "tfjs", "tfjs_sgd", "keras_mlp", "core_mlp")
 

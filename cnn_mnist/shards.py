@@ -32,6 +32,7 @@ from rich.progress import track
 
 from cnn_mnist.data import dataset, shard_list, tfrecord
 from cnn_mnist.data.dataset import DatasetError
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.shard_list import Shard
 from cnn_mnist.data.splits import Split
 from cnn_mnist.utils import console, files, process
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return process.code_of(lambda: _run(_parser().parse_args(argv)))
 
 
-def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
+def write(output_dir: str, shards: int, train: Split, test: Split, form: Form = MNIST) -> None:
     """Writes training and test images as shards, in a folder that appears whole or not at all.
 
     Args:
@@ -53,6 +54,7 @@ def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
       shards: how many to write of either; of the test images at most as many as there are.
       train: all training images, in their order.
       test: the test images.
+      form: what they are.
 
     Raises:
       InputError: the folder is not empty, or there are fewer images than shards.
@@ -69,8 +71,8 @@ def write(output_dir: str, shards: int, train: Split, test: Split) -> None:
         hidden = not screen.is_terminal
         for name, split, i, n in track(work, "writing", console=screen, disable=hidden):
             path = folder / f"{name}-{i:05}-of-{n:05}.tfrecord"
-            written[name].append(_write_shard(path, split.images[i::n], split.labels[i::n]))
-        shard_list.write(folder, **written)
+            written[name].append(_write_shard(path, split.images[i::n], split.labels[i::n], form))
+        shard_list.write(folder, **written, form=form)
 
 
 def check(folder: str) -> int:
@@ -87,7 +89,7 @@ def check(folder: str) -> int:
     faults = 0
     for shard in track(every, "checking", console=screen, disable=not screen.is_terminal):
         try:
-            shard_list.check(shard)
+            shard_list.check(shard, shards.form)
         except DatasetError as error:
             screen.print(f"error: {error}", markup=False)
             faults += 1
@@ -104,14 +106,14 @@ def _run(options: argparse.Namespace) -> int:
     files.check_free(options.output_dir, "output_dir")
     data = dataset.load(options.data_dir, validation_size=0)
     train = dataset.in_memory(data.train)
-    write(options.output_dir, options.shards, train, data.test)
+    write(options.output_dir, options.shards, train, data.test, data.form)
     folder = shown(options.output_dir)
     print(f"wrote {len(train):,} training and {len(data.test):,} test images: {folder}")
     return 0
 
 
-def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray) -> Shard:
-    content = tfrecord.encode(images, labels).tobytes()
+def _write_shard(path: Path, images: np.ndarray, labels: np.ndarray, form: Form) -> Shard:
+    content = tfrecord.encode(images, labels, form).tobytes()
     files.write_files(path.parent, {path.name: content})
     return Shard(path, len(labels), len(content), hashlib.sha256(content).hexdigest())
 

@@ -82,14 +82,20 @@ def plain_reading(contents: dict[str, bytes]) -> str | None:
             return None
         magic, *shape = struct.unpack_from(f">{1 + rank}I", content)
         size = int(np.prod([int(side) for side in shape], dtype=object))
-        if magic != 0x800 + rank or shape[1:] != [28, 28][: rank - 1] or shape[0] < 1:
+        sides = shape[1:]
+        if magic != 0x800 + rank or shape[0] < 1 or not all(8 <= side <= 256 for side in sides):
             return None
         if len(content) != 4 + 4 * rank + size:
             return None
         arrays[key] = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
+        return None
+    classes = int(arrays["y_train"].max()) + 1
+    gap = classes > 10 and len(set(arrays["y_train"].tolist())) < classes
+    if classes < 2 or gap or arrays["y_test"].max() >= classes:
+        return None
     for split in ("train", "test"):
-        labels = arrays[f"y_{split}"]
-        if len(arrays[f"x_{split}"]) != len(labels) or labels.max() > 9:
+        if len(arrays[f"x_{split}"]) != len(arrays[f"y_{split}"]):
             return None
     if len(arrays["y_train"]) <= VALIDATION_SIZE:
         return None

@@ -64,7 +64,9 @@ def test_with_progress_the_lines_of_the_command_are_shown(small, tmp_path, capsy
     cnn_mnist.train("tfjs", tmp_path, data=small, steps=2)
     printed, told = capsys.readouterr()
     assert re.fullmatch(
-        r"starting: 130 training images, 2 steps\ntrained 2 steps in \d+\.\d s\n", printed
+        r"starting: 130 training images, 37 for validation, 67 for tests, 2 steps\n"
+        r"trained 2 steps in \d+\.\d s\n",
+        printed,
     )
     assert re.search(r"^step 2: validation accuracy 0\.\d{4}, loss \d", told, re.MULTILINE)
 

@@ -47,7 +47,10 @@ def files_below(folder):
         (["--optimizer=luck"], "--optimizer=luck"),
         (["--train_size=55001"], "--train_size: expected 0 to 55000"),
         (["--eval_every_steps=-1"], "--eval_every_steps=-1: expected at least 0"),
-        (["--class_names=a,b"], "--class_names: expected ten names, found 2"),
+        (
+            ["--class_names=a,b"],
+            "--class_names: expected 10 names, one for each class of the data, found 2",
+        ),
         (["--mode=predict"], "--mode=predict: expected --images"),
         (["--mode=predict", "--images=nowhere.png"], "nowhere.png"),
         (["--mode=export"], "--mode=export: expected --export_dir"),
@@ -231,7 +234,7 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     first = cnn_mnist(*flags, "--steps=4", "--log_every_n_iter=2", fresh=True)
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
-    assert lines[0] == "starting: 130 training images, 4 steps"
+    assert lines[0] == "starting: 130 training images, 37 for validation, 67 for tests, 4 steps"
     assert re.fullmatch(r"trained 4 steps in \d+\.\d s", lines[1])
     ending = lines[-4:]
     score = r"test accuracy 0\.\d{4}, loss \d\.\d{4} on 67 images at step 4"
@@ -255,7 +258,10 @@ def test_train_resume_and_evaluate(cnn_mnist, small_data_dir, tmp_path):
     assert again.stderr == ""
 
     longer = cnn_mnist(*flags, "--steps=7", "--mode=train")
-    assert longer.stdout.splitlines()[0] == "resuming at step 4: 130 training images, 7 steps"
+    assert (
+        longer.stdout.splitlines()[0]
+        == "resuming at step 4: 130 training images, 37 for validation, 67 for tests, 7 steps"
+    )
     assert longer.stdout.splitlines()[1].startswith("trained 3 steps in ")
     assert "accuracy" not in longer.stdout
     assert "recipe.json" not in longer.stderr
@@ -379,6 +385,34 @@ def test_a_signal_saves_the_step_reached(small_data_dir, tmp_path, number, code,
     # With several steps a call, that of a call's end: a log line, or a point of the curves.
     assert steps_per_call == 1 or step % 5 in (0, 1)
     assert (tmp_path / "model_dir" / f"model.ckpt-{step}.index").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_while_tensorflow_builds_the_graph(tmp_path, number, code):
+    """Where it holds a lock, an exception is lost or waits for ever."""
+    program = """
+import sys, time
+from cnn_mnist import main
+from cnn_mnist.models import networks
+
+def busy(*arguments, **options):
+    print("building", flush=True)
+    while True:
+        try:
+            time.sleep(1)
+        except BaseException:
+            print("swallowed", flush=True)
+
+networks.NETWORKS["cnn"] = busy
+sys.exit(main.main(["cnn_mnist", "--steps=20"]))
+"""
+    with programs.start("-c", program, cwd=tmp_path) as process:
+        while "building" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    assert process.returncode == code
+    assert "swallowed" not in stdout and "Traceback" not in stderr
 
 
 def test_a_second_trainer_of_a_folder_stops_and_names_the_first(small_data_dir, tmp_path):

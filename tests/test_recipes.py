@@ -88,7 +88,7 @@ def test_a_recipe_has_its_name_with_any_seed_and_precision():
 def test_a_recipe_is_the_same_on_every_machine():
     precisions = {name: recipe.precision for name, recipe in RECIPES.items()}
     of_tutorials = dict.fromkeys(recipes.TUTORIALS, "float32")
-    assert precisions == {**of_tutorials, "fast": "auto", "accurate": "auto"}
+    assert precisions == {**of_tutorials, "fast": "auto", "accurate": "auto", "colour": "auto"}
 
 
 def test_importing_the_package_and_its_recipes_loads_no_tensorflow():

@@ -33,12 +33,22 @@ def metadata():
     return said
 
 
-def test_the_installed_command_names_a_function(metadata):
-    (command,) = metadata["entry_points"]["console_scripts"]
-    name, _, place = command.partition(" = ")
-    module, _, function = place.partition(":")
-    assert name == "cnn_mnist"
-    assert callable(getattr(importlib.import_module(module), function))
+def test_the_installed_commands_name_functions(metadata):
+    commands = [line.split(" = ") for line in metadata["entry_points"]["console_scripts"]]
+    assert [name for name, _ in commands] == ["cnn_mnist", "cnn_mnist_estimator"]
+    for _, place in commands:
+        module, _, function = place.partition(":")
+        assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_command_runs_a_program_that_is_called_as_the_package(tmp_path):
+    """The classic tutorial's file is `cnn_mnist.py`; `python -m` would import that."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "cnn_mnist_estimator"
+    script.write_text("from cnn_mnist.estimator.runner import main\nmain()\n")
+    (tmp_path / "cnn_mnist.py").write_text("import sys\nprint(__name__, sys.argv)\n")
+    done = programs.run(str(script), "cnn_mnist.py", "a", cwd=tmp_path, fresh=True)
+    assert done.stdout == "__main__ ['cnn_mnist.py', 'a']\n", done.stderr
 
 
 @pytest.mark.parametrize(("flags", "code"), [(["--help"], 0), (["--steps=none"], 2)])

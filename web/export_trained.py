@@ -52,7 +52,7 @@ def export(folder: Path, target: Path) -> None:
     try:
         found = record.read(folder)
         if found:
-            tfjs.layers_model(found.recipe, str(folder), str(target), list("0123456789"))
+            tfjs.layers_model(found.recipe, str(folder), str(target), found.form)
     except InputError as error:
         print(f"{folder}: not exported: {error}", file=sys.stderr)
 

@@ -7,11 +7,13 @@ would end with weights that no single run gives.
 import dataclasses
 import importlib.metadata
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.data import dataset
+from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import AUTO, BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe, chosen
 from cnn_mnist.utils.errors import InputError
@@ -32,12 +34,32 @@ class Record:
     data_sha256: str  # of the training and validation images and labels; see `dataset.digest`
     tensorflow: str  # its version; another one rounds differently
     constants: int = 1  # see `recipes.CONSTANTS`; a note that lacks it is of number 1
+    form: Form = MNIST  # of the images; a note that lacks it is of MNIST's
 
 
 def of(recipe: Recipe, data: Dataset) -> Record:
     """The record of a run that is about to begin."""
     tensorflow = importlib.metadata.version("tensorflow")
-    return Record(recipe.resolved(), dataset.digest(data), tensorflow, CONSTANTS)
+    return Record(recipe.resolved(), dataset.digest(data), tensorflow, CONSTANTS, data.form)
+
+
+def load(
+    recipe: Recipe, model_dir: str | Path, data_dir: str | None, fixed: Collection[str]
+) -> tuple[Recipe, Dataset]:
+    """The data set to train on, and the recipe with the sizes that its splits have.
+
+    Of the two sizes in the recipe those in `fixed` are meant exactly, and so are those with which
+    the run in `model_dir` began; the others give way where the data set is small, see
+    `dataset.load`.
+    """
+    there = read(model_dir)
+    sizes = {name: getattr(recipe, name) for name in dataset.SPLIT_SIZES}
+    noted = [name for name in sizes if there and getattr(there.recipe, name) == sizes[name]]
+    data = dataset.load(data_dir, **sizes, fixed=[*fixed, *noted])
+    sizes["validation_size"] = len(data.validation)
+    if sizes["train_size"]:
+        sizes["train_size"] = len(data.train)
+    return dataclasses.replace(recipe, **sizes), with_noted_names(data, model_dir)
 
 
 def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
@@ -61,12 +83,45 @@ def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recip
     return there.recipe if there else RECIPES[CLASSIC]
 
 
+def form_of(model_dir: str | Path) -> Form | None:
+    """What the images are that the network in `model_dir` takes; None where nothing is noted.
+
+    Raises RecordError for a note that cannot be read.
+    """
+    there = read(model_dir)
+    return there.form if there else None
+
+
+def with_noted_names(data: Dataset, model_dir: str | Path) -> Dataset:
+    """The data set, whose classes have the names noted in `model_dir` if their own are numbers."""
+    form, there = data.form, form_of(model_dir)
+    bare = limits.numbered(**limits.sizes(form))
+    if there is None or form != bare or limits.sizes(there) != limits.sizes(form):
+        return data
+    return dataset.with_names(data, there.class_names)
+
+
+def require_form(form: Form, model_dir: str | Path) -> None:
+    """Checks that the images are of the form that the network in `model_dir` takes.
+
+    Raises:
+      RecordError: they are of another; the message names both.
+    """
+    there = form_of(model_dir)
+    if there and (differing := _differing_forms(there, form)):
+        raise RecordError(
+            f"--model_dir={model_dir}: {differing}; give the --data_dir that it was trained on, or "
+            "name another --model_dir"
+        )
+
+
 def read(model_dir: str | Path) -> Record | None:
     """What is noted in `model_dir`, None for nothing; raises RecordError if it cannot be read."""
     path = Path(model_dir) / FILE
     try:
         fields = json.loads(path.read_bytes())
-        record = Record(**{**fields, "recipe": _recipe(fields["recipe"])})
+        form = limits.from_json(fields["form"]) if "form" in fields else MNIST
+        record = Record(**{**fields, "recipe": _recipe(fields["recipe"]), "form": form})
         if not isinstance(record.data_sha256, str) or not isinstance(record.tensorflow, str):
             raise ValueError("data_sha256 and tensorflow are not both text")
         if type(record.constants) is not int:
@@ -103,6 +158,8 @@ def check(record: Record, model_dir: str) -> None:
             continue
         why = f" (it cannot grow, as the {schedule} schedule was laid over {was} steps)"
         differing.append(f"--{name} is {was}, not {now}{why if grown else ''}")
+    if forms := _differing_forms(there.form, record.form):
+        differing.append(forms)
     if there.data_sha256 != record.data_sha256:
         differing.append(
             f"the sha256 of the --data_dir's images is {there.data_sha256:.12}..., "
@@ -126,6 +183,13 @@ def write(record: Record, model_dir: str | Path) -> None:
     """Notes in `model_dir` what is trained there."""
     text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"
     write_files(model_dir, {FILE: text.encode()})
+
+
+def _differing_forms(there: Form, now: Form) -> str:
+    """In words, how the sizes of two forms differ; "" if they do not. Names change no weight."""
+    if limits.sizes(there) == limits.sizes(now):
+        return ""
+    return f"it was trained on {limits.described(there)}, not {limits.described(now)}"
 
 
 def _recipe(fields: dict[str, Any]) -> Recipe:

@@ -20,6 +20,7 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.checkpoints.saver import READ_ERRORS
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import variables_to_restore
 from cnn_mnist.recipes import RECIPES, Recipe
@@ -50,7 +51,7 @@ def _reading(checkpoint: str) -> Iterator[None]:
         ) from error
 
 
-def newest(recipe: Recipe, model_dir: str) -> str:
+def newest(recipe: Recipe, model_dir: str, form: Form = MNIST) -> str:
     """The prefix of the newest whole checkpoint in a folder; warns of newer, damaged ones.
 
     Raises:
@@ -62,7 +63,7 @@ def newest(recipe: Recipe, model_dir: str) -> str:
         raise CheckpointError(
             f"--model_dir={model_dir}: holds no checkpoint; {there or '--mode=train makes one'}"
         )
-    check_fits(recipe, checkpoint)
+    check_fits(recipe, checkpoint, form)
     return checkpoint
 
 
@@ -102,7 +103,7 @@ def newest_whole(model_dir: str) -> str | None:
     return None
 
 
-def resume(recipe: Recipe, model_dir: str) -> int:
+def resume(recipe: Recipe, model_dir: str, form: Form = MNIST) -> int:
     """Lets the Estimator go on from the newest whole checkpoint; returns its step, 0 without one.
 
     Deletes what a killed run left half-written. Only the one trainer of the folder may call it.
@@ -113,7 +114,7 @@ def resume(recipe: Recipe, model_dir: str) -> int:
     folder = Path(model_dir)
     checkpoint = newest_whole(model_dir)
     if checkpoint is not None:
-        check_fits(recipe, checkpoint, training=True)
+        check_fits(recipe, checkpoint, form, training=True)
     for name in PLACES:
         if (folder / name).is_dir():
             _delete_leftovers(folder / name)
@@ -150,7 +151,9 @@ def saved_step(model_dir: str) -> int:
     return step_of(checkpoint) if checkpoint else 0
 
 
-def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> None:
+def check_fits(
+    recipe: Recipe, checkpoint: str, form: Form = MNIST, *, training: bool = False
+) -> None:
     """Checks the names and shapes of a checkpoint's variables; see `variable_shapes`.
 
     Raises:
@@ -158,7 +161,7 @@ def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> No
     """
     with _reading(checkpoint):
         found = dict(tf.train.list_variables(checkpoint))
-    for name, shape in variable_shapes(recipe, training=training).items():
+    for name, shape in variable_shapes(recipe, form, training=training).items():
         if found.get(name) != shape:
             has = f"of the shape {found[name]}" if name in found else "missing"
             raise CheckpointError(
@@ -167,31 +170,33 @@ def check_fits(recipe: Recipe, checkpoint: str, *, training: bool = False) -> No
             )
 
 
-def variable_shapes(recipe: Recipe, *, training: bool = False) -> dict[str, list[int]]:
+def variable_shapes(
+    recipe: Recipe, form: Form = MNIST, *, training: bool = False
+) -> dict[str, list[int]]:
     """Names and shapes of the variables that are read from a checkpoint of the recipe.
 
     To go on with the training these are all, otherwise those of the scored network.
     """
-    return {name: v.shape.as_list() for name, v in _variables(recipe, training).items()}
+    return {name: v.shape.as_list() for name, v in _variables(recipe, form, training).items()}
 
 
-def scored_values(recipe: Recipe, checkpoint: str) -> dict[str, np.ndarray]:
+def scored_values(recipe: Recipe, checkpoint: str, form: Form = MNIST) -> dict[str, np.ndarray]:
     """The scored network in a checkpoint that fits the recipe, and `global_step`.
 
     By the variables' names in the network, such as `conv2d/kernel`; the checkpoint may have others.
     Raises CheckpointError for a damaged one.
     """
-    variables = _variables(recipe, training=False)
+    variables = _variables(recipe, form, training=False)
     with _reading(checkpoint):
         reader = tf.train.load_checkpoint(checkpoint)
         return {v.op.name: reader.get_tensor(name) for name, v in variables.items()}
 
 
-def _variables(recipe: Recipe, training: bool) -> dict[str, Any]:
+def _variables(recipe: Recipe, form: Form, training: bool) -> dict[str, Any]:
     """Name in a checkpoint of the recipe -> variable of a graph that it is read into."""
     mode = estimator.ModeKeys.TRAIN if training else estimator.ModeKeys.PREDICT
     with tf.Graph().as_default():
-        graphs.build(recipe, mode)
+        graphs.build(recipe, mode, form)
         if not training:
             return variables_to_restore(recipe)
         return {v.op.name: v for v in tf.compat.v1.global_variables()}

@@ -19,8 +19,10 @@ from cnn_mnist.cluster import notice, peers
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster, announced
 from cnn_mnist.cluster.trainers import Finish, Start, Trainer
+from cnn_mnist.data import limits
 from cnn_mnist.data.dataset import Examples
 from cnn_mnist.data.input_fns import naming_shard
+from cnn_mnist.models.model_fn import params_of
 from cnn_mnist.training import hooks
 from cnn_mnist.training.config import run_config
 from cnn_mnist.training.saving import saving_hook
@@ -98,7 +100,8 @@ def _prepared(settings: Settings, record: Record, split: Examples) -> Iterator[t
         index_log = (folder / f"{name}.jsonl").open("a", buffering=1)  # each line at once
     with index_log as file:
         trainer = Trainer(settings, recipe, split, file)
-        yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=recipe.params())
+        params = params_of(recipe, record.form)
+        yield trainer, estimator.Estimator(trainer.model_fn, config=config, params=params)
 
 
 @contextlib.contextmanager
@@ -144,7 +147,8 @@ def _check_same(told: str, own: str) -> None:
         note = json.loads(text)
         others = ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
         flags = {f"--{name}": value for name, value in note["recipe"].items()}
-        return flags | {name: note[name] for name in others}
+        images = limits.described(limits.from_json(note["form"]))
+        return flags | {"data": images} | {name: note[name] for name in others}
 
     ours = by_name(own)
     differing = [

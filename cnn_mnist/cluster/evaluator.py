@@ -43,7 +43,10 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
             waiting.note(True)
             done = new[0]
             if len(split):  # both are made once, and not before the chief has begun
-                scoring = scoring or (Scores(what, settings.model_dir, show), Scorer(what.recipe))
+                scoring = scoring or (
+                    Scores(what, settings.model_dir, show),
+                    Scorer(what.recipe, what.form),
+                )
                 _score(folder, done, split, *scoring)
             continue
         time.sleep(peers.LOOK_EVERY)

@@ -59,7 +59,7 @@ def _lead(settings: Settings, what: Record, data: Dataset) -> int:
     cluster, recipe, received = settings.cluster, what.recipe, None
     servers = peers.addresses(cluster, "ps")
     with begun(what, settings.model_dir, progress=True) as (first_step, screen):
-        is_done = tell_start(first_step, recipe, len(data.train), progress=True)
+        is_done = tell_start(first_step, recipe, data, progress=True)
         if is_done and not any(map(peers.reachable, servers.values())):
             return 0  # there is nobody to tell
         start = time.monotonic()

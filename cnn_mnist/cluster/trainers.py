@@ -1,6 +1,6 @@
 """The graph with which a chief or a worker of a cluster trains, and the hooks that belong to it.
 
-Shapes are written with these axes: b rows of a part of a batch.
+Shapes are written with these axes: b rows of a part of a batch, H height, W width.
 """
 
 import json
@@ -18,7 +18,7 @@ from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.synchronous import Synchronous
 from cnn_mnist.data.dataset import DatasetError, Examples
 from cnn_mnist.models import parts
-from cnn_mnist.models.model_fn import spec
+from cnn_mnist.models.model_fn import given, spec
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import hooks
 
@@ -41,9 +41,11 @@ class Trainer:
         """Sets what is trained; `index_log` is told the images of each step, in a line of JSON."""
         self._settings, self._recipe, self._index_log = settings, recipe, index_log
         self._batches = split.batches(recipe.batch_size, recipe.seed)
+        self._image_shape = split.image_shape
 
     def input_fn(self) -> tuple[dict[str, Any], Any]:
-        """The part of a batch that this process trains on; images `uint8 [b, 28, 28]`.
+        """The part of a batch that this process trains on; images `uint8 [b, H, W]`, or
+        `[b, H, W, 3]`.
 
         It is picked out in the step itself: which it is, is not known before.
         """
@@ -57,7 +59,7 @@ class Trainer:
             part = self.steps.part
             parts.set_part(part)
             images, labels = tf.numpy_function(self._rows, [part.step], (tf.uint8, tf.int32))
-            images = tf.ensure_shape(images, [part.size, 28, 28])
+            images = tf.ensure_shape(images, [part.size, *self._image_shape])
             return {"x": images}, tf.ensure_shape(labels, [part.size])
 
     def _rows(self, step: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -69,13 +71,14 @@ class Trainer:
         try:
             return self._batches.rows(*where)
         except DatasetError:  # raised here, it would reach the others' screens as a traceback
-            return np.empty([0, 28, 28], np.uint8), np.empty(0, np.int32)
+            return np.empty([0, *self._image_shape], np.uint8), np.empty(0, np.int32)
 
     def model_fn(
         self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
     ) -> Any:
         """`cnn_model_fn`, whose step is taken together with the others."""
-        made = spec(features, labels, mode, Recipe(**params), self.steps.minimize)
+        recipe, form = given(params)
+        made = spec(features, labels, mode, recipe, self.steps.minimize, form)
         local_init = None
         if self._settings.cluster.role == "chief":
             # Not sharded: every value comes to the chief, so only it needs the disk.

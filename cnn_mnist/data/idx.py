@@ -17,18 +17,26 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_mnist.data import sources
-from cnn_mnist.data.sources import IMAGE_SHAPE, Array, Source, check_count, first_bytes
+from cnn_mnist.data.sources import (
+    MAX_VALUES,
+    Array,
+    Source,
+    check_count,
+    first_bytes,
+    size_fault,
+    without_single_channel,
+)
 
 MAX_PADDING = 1 << 16  # bytes of a gzip file: names, and the zeros that may follow its content
-MAX_VALUES = sources.MAX_EXAMPLES * math.prod(IMAGE_SHAPE)
+IMAGES, LABELS = (3, 4), (1,)  # how many axes an array of them has
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     """Reads one IDX file, plain or gzip (told by its first two bytes, not by its name).
 
     Returns:
-      Read-only uint8 [N, H, W] (magic number 0x00000803) or uint8 [N] (0x00000801); no size is 0.
+      Read-only uint8 [N, H, W] (magic number 0x00000803), uint8 [N, H, W, C] (0x00000804) or uint8
+      [N] (0x00000801); no size is 0.
 
     Raises:
       DatasetError: the file cannot be read or is not such a file.
@@ -38,11 +46,19 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 
 def read_array(
     path: Path,
-    item_shape: tuple[int, ...] | None = None,
+    ranks: tuple[int, ...] | None = None,
     labels: Array | None = None,
+    like: tuple[int, ...] | None = None,
     sha256: str | None = None,
 ) -> Array:
-    """Reads an IDX file of items of shape (28, 28) or (); None: images of any size, or labels."""
+    """Reads an IDX file.
+
+    Args:
+      ranks: `IMAGES` of a size that networks take, `LABELS`, or None for either, of any size.
+      labels: of the images.
+      like: the shape of an image that the images must have.
+      sha256: of the uncompressed content, if it is known.
+    """
     source = Source(path, compressed=first_bytes(path) == b"\x1f\x8b")
     content = source.content
     with (
@@ -50,7 +66,7 @@ def read_array(
         _File(path.open("rb", buffering=0)) as file,
         gzip.GzipFile(fileobj=file) if source.compressed else file as stream,
     ):
-        shape = _read_idx_header(source, stream, item_shape)
+        shape = _read_idx_header(source, stream, ranks, like)
         check_count(shape[0], 4, source, labels)
         if math.prod(shape) > MAX_VALUES:
             raise source.error(4, f"at most {MAX_VALUES} values", f"the shape {list(shape)}")
@@ -62,6 +78,8 @@ def read_array(
         raise source.error(0, f"content with sha256 {sha256}", digest, "reinstall the package")
     values = np.ndarray(shape, np.uint8, content, offset)
     values.setflags(write=False)
+    if ranks:
+        values = without_single_channel(values)
     return Array(values, source, shape_offset=4, values_offset=offset)
 
 
@@ -78,10 +96,13 @@ class _File(io.BufferedReader):
 
 
 def _read_idx_header(
-    source: Source, stream: io.BufferedIOBase, item_shape: tuple[int, ...] | None
+    source: Source,
+    stream: io.BufferedIOBase,
+    wanted: tuple[int, ...] | None,
+    like: tuple[int, ...] | None,
 ) -> tuple[int, ...]:
     content = source.content
-    ranks = (3, 1) if item_shape is None else (1 + len(item_shape),)
+    ranks = wanted or (*IMAGES, *LABELS)
     magic = " or ".join(f"magic number 0x{0x800 + r:08x} (uint8, {r}-D)" for r in ranks)
     source.extend(stream, 4, magic)
     if content[:3] != b"\x00\x00\x08" or content[3] not in ranks:
@@ -92,6 +113,7 @@ def _read_idx_header(
     for axis, found in enumerate(shape):
         if found == 0:
             raise source.error(4 + 4 * axis, f"a size of at least 1 for dimension {axis}", found)
-        if axis > 0 and item_shape and found != item_shape[axis - 1]:
-            raise source.error(4 + 4 * axis, "images of 28 x 28 pixels", f"a side of {found}")
+    if wanted == IMAGES and (fault := size_fault(shape, like)):
+        axis, expected, found_there = fault
+        raise source.error(4 + 4 * axis, expected, found_there)
     return shape

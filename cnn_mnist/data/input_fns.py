@@ -3,7 +3,8 @@
 Images reach TensorFlow batch by batch, as `uint8`: a constant in the graph would be written into
 every `graph.pbtxt` and `.meta` file. See `sharded.py` for how much of a set in shards is in memory.
 
-Shapes are written with these axes: n steps of a call, B batch, N images of a split.
+Shapes are written with these axes: n steps of a call, B batch, N images of a split, H height, W
+width; colour images have their three channels as a further, last axis.
 """
 
 import contextlib
@@ -25,9 +26,6 @@ PREFETCHED_BATCHES = 2
 IMAGES_AT_ONCE = 1024
 
 Arrays = tuple[np.ndarray, np.ndarray]  # images and labels
-# Given instead of images of a damaged shard: TensorFlow refuses the shape, in one line. An error
-# raised here would be printed as a traceback.
-UNREADABLE = np.empty([1, 1, 0, 0], np.uint8), np.empty([1, 1], np.int32)
 
 
 class ShardError(RunError):
@@ -72,7 +70,7 @@ def train_input_fn(
         input is made before the global step is.
 
     Returns:
-      An `input_fn` for `Estimator.train`; images `uint8 [B, 28, 28]`, labels `int32 [B]`, where B
+      An `input_fn` for `Estimator.train`; images `uint8 [B, H, W]`, labels `int32 [B]`, where B
       is the size of such a part.
     """
     if batch_size % replicas:
@@ -85,15 +83,15 @@ def train_input_fn(
 
         def group_from(start: Any) -> Arrays:
             if split.fault():
-                return UNREADABLE
+                return _unreadable(split)
             images, labels = batches.whole(range(int(start), int(start) + together))
             if not len(labels):
-                return UNREADABLE
+                return _unreadable(split)
             parts = (len(labels) * replicas, batch_size // replicas)
-            return images.reshape(*parts, 28, 28), labels.reshape(parts)
+            return images.reshape(*parts, *split.image_shape), labels.reshape(parts)
 
         starts = tf.data.Dataset.range(_first_step(first_step), tf.int64.max, together)
-        return _loaded(starts, group_from, axes=2).unbatch()
+        return _loaded(starts, group_from, [None, None, *split.image_shape]).unbatch()
 
     return input_fn
 
@@ -102,22 +100,24 @@ def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) ->
     """The batches of `train_input_fn`, handed over together for all steps of a call.
 
     Returns:
-      An `input_fn` for `Estimator.train`; images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
+      An `input_fn` for `Estimator.train`; images `uint8 [n, B, H, W]`, labels `int32 [n, B]`.
     """
+
+    shape = [None, None, *split.image_shape]
 
     def groups(first: Any) -> Iterator[Arrays]:
         batches = split.batches(batch_size, seed)
         steps = itertools.chain([int(first)], calls.ends(int(first)))
         for start, end in itertools.pairwise(steps):
             group = batches.whole(range(start, end))
-            yield group if len(group[1]) == end - start else UNREADABLE
+            yield group if len(group[1]) == end - start else _unreadable(split)
 
     def one(images: Any, labels: Any) -> tuple[dict[str, Any], Any]:
-        return {"x": tf.ensure_shape(images, [None, None, 28, 28])}, labels
+        return {"x": tf.ensure_shape(images, shape)}, labels
 
     @_input_fn
     def input_fn() -> Any:
-        spec = (tf.TensorSpec([None] * 4, tf.uint8), tf.TensorSpec([None] * 2, tf.int32))
+        spec = (tf.TensorSpec([None] * len(shape), tf.uint8), tf.TensorSpec([None] * 2, tf.int32))
         steps = (_first_step(),)
         return tf.data.Dataset.from_generator(groups, args=steps, output_signature=spec).map(one)
 
@@ -149,7 +149,8 @@ def eval_input_fn(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> Callable[[
         return split.images[chosen], split.labels[chosen]
 
     steps = eval_steps(split, batch_size)
-    return _input_fn(lambda: _loaded(tf.data.Dataset.range(steps), batch, axes=1))
+    shape = [None, *split.image_shape]
+    return _input_fn(lambda: _loaded(tf.data.Dataset.range(steps), batch, shape))
 
 
 def eval_steps(split: Split, batch_size: int = EVAL_BATCH_SIZE) -> int:
@@ -168,6 +169,14 @@ def naming_shard(split: Examples) -> Iterator[None]:
         raise
 
 
+def _unreadable(split: Examples) -> Arrays:
+    """What is given instead of images of a damaged shard: TensorFlow refuses it, in one line.
+
+    An error raised instead would be printed as a traceback.
+    """
+    return np.empty([1, 1, *(0 for _ in split.image_shape)], np.uint8), np.empty([1, 1], np.int32)
+
+
 def _first_step(given: int | None = None) -> Any:
     """The given step or the global step, an `int64` scalar.
 
@@ -178,12 +187,13 @@ def _first_step(given: int | None = None) -> Any:
     return tf.cast(tf.compat.v1.train.get_or_create_global_step(), tf.int64)
 
 
-def _loaded(indices: Any, load: Callable[[Any], Arrays], axes: int) -> Any:
-    """The data set of what `load` gives for each index, with `axes` axes before an image's."""
+def _loaded(indices: Any, load: Callable[[Any], Arrays], shape: list[int | None]) -> Any:
+    """The data set of what `load` gives for each index: images of this shape, and their labels."""
+    axes = sum(side is None for side in shape)  # before those of an image
 
     def one(index: Any) -> tuple[dict[str, Any], Any]:
         images, labels = tf.numpy_function(load, [index], (tf.uint8, tf.int32))
         labels = tf.ensure_shape(labels, [None] * axes)
-        return {"x": tf.ensure_shape(images, [None] * axes + [28, 28])}, labels
+        return {"x": tf.ensure_shape(images, shape)}, labels
 
     return indices.map(one)

@@ -10,7 +10,16 @@ from typing import cast
 
 import numpy as np
 
-from cnn_mnist.data.sources import ITEM_SHAPES, Array, Source, check_count, first_bytes
+from cnn_mnist.data.sources import (
+    ARRAYS,
+    MAX_VALUES,
+    Array,
+    Source,
+    check_count,
+    first_bytes,
+    size_fault,
+    without_single_channel,
+)
 from cnn_mnist.utils.errors import reason
 
 MAX_LIST = 1 << 20  # bytes of the list of members; four take 250
@@ -26,8 +35,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
         _ZipFile(path.open("rb", buffering=0)) as file,
         zipfile.ZipFile(file) as archive,
     ):
-        for key in ITEM_SHAPES:
-            arrays[key] = _read_npy(archive, key, path, arrays.get(f"y{key[1:]}"))
+        for key in ARRAYS:
+            labels = arrays.get(f"y{key[1:]}")
+            like = arrays["x_train"].values.shape[1:] if key == "x_test" else None
+            arrays[key] = _read_npy(archive, key, path, labels, like)
     return arrays
 
 
@@ -40,7 +51,13 @@ class _ZipFile(io.BufferedReader):
         return super().read(size)
 
 
-def _read_npy(archive: zipfile.ZipFile, key: str, path: Path, labels: Array | None) -> Array:
+def _read_npy(
+    archive: zipfile.ZipFile,
+    key: str,
+    path: Path,
+    labels: Array | None,
+    like: tuple[int, ...] | None,
+) -> Array:
     source = Source(path, f"{key}.npy", compressed=True)
     members = [info for info in archive.infolist() if info.filename == source.member]
     if len(members) != 1:
@@ -52,19 +69,21 @@ def _read_npy(archive: zipfile.ZipFile, key: str, path: Path, labels: Array | No
         raise source.error(0, "a stored or deflated array", found, SAVE)
     with source.reading("a readable array"), archive.open(members[0]) as file:
         stream = cast(zipfile.ZipExtFile, file)
-        shape, fortran_order, dtype = _read_npy_header(source, stream, ITEM_SHAPES[key])
+        shape, fortran_order, dtype = _read_npy_header(source, stream, labels is not None, like)
         check_count(shape[0], 10, source, labels)
+        if math.prod(shape) > MAX_VALUES:
+            raise source.error(10, f"at most {MAX_VALUES} values", f"the shape {list(shape)}", SAVE)
         offset = len(source.content)
         total = offset + math.prod(shape) * dtype.itemsize
         source.extend_to_end(stream, total, f"{total} bytes (shape {list(shape)}, {dtype})")
     values = np.ndarray(shape, dtype, source.content, offset, order="F" if fortran_order else "C")
-    values = np.ascontiguousarray(values)
+    values = np.ascontiguousarray(without_single_channel(values))
     values.setflags(write=False)
     return Array(values, source, shape_offset=10, values_offset=offset)
 
 
 def _read_npy_header(
-    source: Source, stream: io.BufferedIOBase, item_shape: tuple[int, ...]
+    source: Source, stream: io.BufferedIOBase, images: bool, like: tuple[int, ...] | None
 ) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Reads a .npy header, version 1.0: the later versions serve structured arrays only."""
     content, magic = source.content, b"\x93NUMPY\x01\x00"
@@ -80,8 +99,12 @@ def _read_npy_header(
     except Exception as error:  # numpy evaluates the text as a literal: nearly anything can come
         raise source.error(10, "a valid .npy header", reason(error)) from error
     shape, _, dtype = header
-    kind = "uint8 images of shape [N, 28, 28]" if item_shape else "integer labels of shape [N]"
-    typed = dtype == np.uint8 if item_shape else dtype.kind in "iu"
-    if not typed or shape[1:] != item_shape or shape < (1,):
+    kind, typed = "integer labels of shape [N]", dtype.kind in "iu"
+    if images:
+        kind, typed = "uint8 images of shape [N, H, W] or [N, H, W, C]", dtype == np.uint8
+    axes = (3, 4) if images else (1,)
+    if not typed or len(shape) not in axes or shape < (1,):
         raise source.error(10, f"{kind}, N at least 1", f"{dtype} {list(shape)}", SAVE)
+    if images and (fault := size_fault(shape, like)):
+        raise source.error(10, fault[1], f"{fault[2]} in {list(shape)}", SAVE)
     return header

@@ -1,10 +1,12 @@
 """`shards.json`: which TFRecord files hold the images of a data set.
 
-    {"train": [{"file": "train-00000-of-00016.tfrecord", "records": 3750, "bytes": 3142500,
+    {"form": {"height": 28, "width": 28, "channels": 1, "class_names": ["0", "1", ...]},
+     "train": [{"file": "train-00000-of-00016.tfrecord", "records": 3750, "bytes": 3142500,
                 "sha256": "..."}, ...],
      "test": [...]}
 
-"file" is a path relative to the folder of `shards.json`, or an absolute one. What a shard holds is
+"form" is what the images are; a list without it is of images of MNIST's form. "file" is a path
+relative to the folder of `shards.json`, or an absolute one. What a shard holds is
 described in `tfrecord.py`.
 
 The order of all images of a list is a dealer's: the first records of all shards, then the second
@@ -14,8 +16,10 @@ ones, and so on; a shard that has no more is passed over.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -26,9 +30,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn_mnist.data import tfrecord
+from cnn_mnist.data import limits, tfrecord
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.sources import (
-    IMAGE_SHAPE,
     MAX_EXAMPLES,
     READ_ERRORS,
     DatasetError,
@@ -56,10 +60,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardList:
-    """The shards of the training images and of the test images."""
+    """The shards of the training images and of the test images, and what these are."""
 
     train: tuple[Shard, ...]
     test: tuple[Shard, ...]
+    form: Form = MNIST
 
 
 def read(folder: Path) -> ShardList:
@@ -94,21 +99,25 @@ def read_list(folder: Path) -> ShardList:
         raise _wrong(path, "", "a readable JSON object", reason(error)) from None
     if not isinstance(content, dict):
         raise _wrong(path, "", "a JSON object", type(content).__name__)
-    train, test = (_shards(path, name, content.get(name)) for name in ("train", "test"))
+    try:
+        form = limits.from_json(content["form"]) if "form" in content else MNIST
+    except ValueError as error:
+        raise _wrong(path, '"form"', limits.EXPECTED, error) from None
+    train, test = (_shards(path, name, content.get(name), form) for name in ("train", "test"))
     if (count := sum(shard.records for shard in test)) > MAX_EXAMPLES:  # they are read into memory
         raise _wrong(path, '"test"', f"at most {MAX_EXAMPLES} records in all", count)
-    return ShardList(train, test)
+    return ShardList(train, test, form)
 
 
-def _shards(path: Path, name: str, entries: Any) -> tuple[Shard, ...]:
+def _shards(path: Path, name: str, entries: Any, form: Form) -> tuple[Shard, ...]:
     place = f'"{name}"'
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_SHARDS:
         found = f"{len(entries)}" if isinstance(entries, list) else type(entries).__name__
         raise _wrong(path, place, f"a list of 1 to {MAX_SHARDS} shards", found)
-    return tuple(_shard(path, f"{place}[{i}]", entry) for i, entry in enumerate(entries))
+    return tuple(_shard(path, f"{place}[{i}]", entry, form) for i, entry in enumerate(entries))
 
 
-def _shard(path: Path, place: str, entry: Any) -> Shard:
+def _shard(path: Path, place: str, entry: Any, form: Form) -> Shard:
     if not isinstance(entry, dict):
         raise _wrong(path, place, f"an object with {', '.join(_FIELDS)}", type(entry).__name__)
     for field, (expected, is_right) in _FIELDS.items():
@@ -117,7 +126,8 @@ def _shard(path: Path, place: str, entry: Any) -> Shard:
         if not is_right(entry[field]):
             raise _wrong(path, f'{place}."{field}"', expected, json.dumps(entry[field]))
     file, records, size, sha256 = (entry[field] for field in _FIELDS)
-    least = records * (tfrecord.HEADER + tfrecord.MIN_RECORD + tfrecord.FOOTER)
+    image = math.prod(form.image_shape) + 1  # bytes, of an Example with an image
+    least = records * (tfrecord.HEADER + image + tfrecord.FOOTER)
     if size < least:
         raise _wrong(path, f'{place}."bytes"', f"at least {least} for {records} records", size)
     return Shard(path.parent / file, records, size, sha256)
@@ -153,14 +163,18 @@ def _wrong(path: Path, place: str, expected: str, found: object) -> DatasetError
     return DatasetError(" ".join(message.split()))
 
 
-def write(folder: Path, train: Sequence[Shard], test: Sequence[Shard]) -> None:
+def write(folder: Path, train: Sequence[Shard], test: Sequence[Shard], form: Form = MNIST) -> None:
     """Writes `shards.json` into a folder of shards, which it names by their relative paths."""
 
     def entry(shard: Shard) -> dict[str, Any]:
         file = str(shard.path.relative_to(folder))
         return dict(zip(_FIELDS, (file, shard.records, shard.size, shard.sha256), strict=True))
 
-    content = {"train": [*map(entry, train)], "test": [*map(entry, test)]}
+    content = {
+        "form": dataclasses.asdict(form),
+        "train": [*map(entry, train)],
+        "test": [*map(entry, test)],
+    }
     write_files(folder, {FILE: (json.dumps(content, indent=1) + "\n").encode()})
 
 
@@ -180,12 +194,12 @@ def check_size(shard: Shard) -> os.stat_result:
     return status
 
 
-def check(shard: Shard) -> None:
-    """Raises DatasetError if size, checksums, content or sha256 of a shard are wrong."""
+def check(shard: Shard, form: Form = MNIST) -> None:
+    """Raises DatasetError if size, checksums, content, form or sha256 of a shard are wrong."""
     check_size(shard)
     source, digest, end = Source(shard.path), hashlib.sha256(), 0
     for records in tfrecord.read(shard.path, shard.records):
-        records.decode(slice(None))
+        records.decode(slice(None), form)
         digest.update(records.content.data)
         end += len(records.content)
     if end != shard.size:
@@ -211,9 +225,9 @@ def prefixes(counts: Sequence[int], total: int) -> np.ndarray:
     return dealt
 
 
-def first_images(shards: Sequence[Shard], count: int) -> Split:
+def first_images(shards: Sequence[Shard], count: int, form: Form = MNIST) -> Split:
     """Reads the first `count` images of all, in their order; DatasetError for a damaged shard."""
-    images = np.empty([count, *IMAGE_SHAPE], np.uint8)
+    images = np.empty([count, *form.image_shape], np.uint8)
     labels = np.empty(count, np.int32)
     parts = prefixes([shard.records for shard in shards], count)
     rounds = np.concatenate([np.arange(part) for part in parts])
@@ -223,7 +237,8 @@ def first_images(shards: Sequence[Shard], count: int) -> Split:
     for shard, part in zip(shards, parts.tolist(), strict=True):
         for records in tfrecord.read(shard.path, part):
             end = start + len(records.starts)
-            images[places[start:end]], labels[places[start:end]] = records.decode(slice(None))
+            here = places[start:end]
+            images[here], labels[here] = records.decode(slice(None), form)
             start = end
     images.setflags(write=False)
     labels.setflags(write=False)

@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cnn_mnist.data import tfrecord
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.shard_list import Shard, prefixes
-from cnn_mnist.data.sources import IMAGE_SHAPE, DatasetError
+from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.data.splits import Split, permutation
 
 
@@ -37,9 +38,9 @@ class ShardedSplit:
 
     damage = ""  # what `fault` returns
 
-    def __init__(self, shards: Sequence[Shard], begin: int, end: int) -> None:
+    def __init__(self, shards: Sequence[Shard], begin: int, end: int, form: Form = MNIST) -> None:
         """Leaves out the images, in the order of all, before `begin` and from `end` on."""
-        self.shards = tuple(shards)
+        self.shards, self.form = tuple(shards), form
         self._begin, self._end = begin, end
         records = [shard.records for shard in shards]
         # Of each shard, the first record that is trained on, and how many: int64 [shards].
@@ -49,6 +50,11 @@ class ShardedSplit:
     def __len__(self) -> int:
         """Number of images."""
         return self._end - self._begin
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """As of `Examples`."""
+        return self.form.image_shape
 
     def batches(self, batch_size: int, seed: int) -> ShardedBatches:
         """As of `Examples`."""
@@ -61,7 +67,7 @@ class ShardedSplit:
             left_out = int(first)
             for records in tfrecord.read(shard.path, int(first + count)):
                 if left_out < len(records.starts):
-                    yield Split(*records.decode(slice(left_out, None)))
+                    yield Split(*records.decode(slice(left_out, None), self.form))
                 left_out = max(0, left_out - len(records.starts))
 
     def digest(self, validation: Split) -> str:
@@ -104,7 +110,8 @@ class ShardedBatches:
         wanted = {reading.shard for reading in readings}
         self._read = {number: read for number, read in self._read.items() if number in wanted}
         try:
-            decoded = [self._records(shard).decode(records) for shard, records in readings]
+            form = self._split.form
+            decoded = [self._records(shard).decode(records, form) for shard, records in readings]
         except DatasetError as error:
             self._split.damage = str(error)
             raise
@@ -119,7 +126,8 @@ class ShardedBatches:
                 group.append(self.rows(step))
         if not group:
             batch = (0, self._batch_size)
-            return np.empty([*batch, *IMAGE_SHAPE], np.uint8), np.empty(batch, np.int32)
+            images = np.empty([*batch, *self._split.image_shape], np.uint8)
+            return images, np.empty(batch, np.int32)
         images, labels = (np.stack(arrays) for arrays in zip(*group, strict=True))
         return images, labels
 

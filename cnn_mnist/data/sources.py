@@ -8,6 +8,7 @@ content that is really there and not what a header claims.
 from __future__ import annotations
 
 import io
+import math
 import stat
 import zipfile
 import zlib
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn_mnist.data.form import MNIST
+from cnn_mnist.data.limits import SIDES, SIDES_TEXT
 from cnn_mnist.utils.errors import InputError, reason, shown
 
-IMAGE_SHAPE = (28, 28)
-NUM_CLASSES = 10
-# Array of a data set -> the shape of one item; in the order of reading, images after their labels.
-ITEM_SHAPES = {"y_train": (), "x_train": IMAGE_SHAPE, "y_test": (), "x_test": IMAGE_SHAPE}
+ARRAYS = ("y_train", "x_train", "y_test", "x_test")  # in the order of reading: labels first
 MAX_EXAMPLES = 1_000_000  # in a file; the largest set of this form, EMNIST, has 814,255 in all
+MAX_VALUES = MAX_EXAMPLES * math.prod(MNIST.image_shape)  # in a file
 PIECE = 1 << 16  # bytes a read; fits the cache: larger and smaller pieces unpack more slowly
 # what files, gzip, zlib and zipfile raise on content that cannot be read
 READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -93,6 +94,30 @@ class Array:
     source: Source
     shape_offset: int
     values_offset: int
+
+
+def size_fault(shape: tuple[int, ...], like: tuple[int, ...] | None) -> tuple[int, str, str] | None:
+    """What is wrong with the shape of images: the axis, what was expected, what was found; or None.
+
+    Args:
+      shape: `[N, H, W]`, or with the channels as a fourth axis.
+      like: the shape `(H, W)` or `(H, W, 3)` of the training images, if these are for tests.
+    """
+    for axis, side in enumerate(shape[1:3], start=1):
+        if like and side != like[axis - 1]:
+            return axis, f"images of {like[0]} x {like[1]} pixels", f"a side of {side}"
+        if side not in SIDES:
+            return axis, f"images with sides of {SIDES_TEXT} pixels", f"a side of {side}"
+    channels = shape[3] if len(shape) > 3 else 1
+    expected = "1 or 3 channels" if like is None else f"{3 if len(like) == 3 else 1} channels"
+    if str(channels) not in expected.split():
+        return len(shape) - 1, f"images of {expected}", f"{channels}"
+    return None
+
+
+def without_single_channel(values: np.ndarray) -> np.ndarray:
+    """Images `[N, H, W, 1]` as `[N, H, W]`; others as they are."""
+    return values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
 
 
 def first_bytes(path: Path) -> bytes:

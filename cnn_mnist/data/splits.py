@@ -3,7 +3,8 @@
 The batch of a step is a function of (seed, data, batch size, step) alone, wherever the images are:
 in memory (`Split`) or in shards (`sharded.ShardedSplit`). Both are `Examples`.
 
-Axes: N examples, B batch, b rows of a part of it.
+Axes: N examples, B batch, b rows of a part of it, H height, W width, K classes. Colour images have
+their three channels as a further, last axis.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ class Batches(Protocol):
     def rows(
         self, step: int, first: int = 0, size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Those rows: images `uint8 [b, 28, 28]`, labels `int32 [b]`; DatasetError for damage."""
+        """Those rows: images `uint8 [b, H, W]`, labels `int32 [b]`; DatasetError for damage."""
 
     def whole(self, steps: range) -> tuple[np.ndarray, np.ndarray]:
-        """The whole batches of n steps: images `uint8 [n, B, 28, 28]`, labels `int32 [n, B]`.
+        """The whole batches of n steps: images `uint8 [n, B, H, W]`, labels `int32 [n, B]`.
 
         If one cannot be read, only those before it.
         """
@@ -43,6 +44,10 @@ class Examples(Protocol):
 
     def __len__(self) -> int:
         """Number of examples, N."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one image: `(H, W)`, or `(H, W, 3)` for colour."""
 
     def batches(self, batch_size: int, seed: int) -> Batches:
         """Their batches, in the order that the seed decides."""
@@ -61,12 +66,17 @@ class Examples(Protocol):
 class Split:
     """Examples in memory, in a fixed order; both arrays are read-only."""
 
-    images: np.ndarray  # uint8 [N, 28, 28]
-    labels: np.ndarray  # int32 [N], 0 to 9
+    images: np.ndarray  # uint8 [N, H, W], or [N, H, W, 3]
+    labels: np.ndarray  # int32 [N], 0 to K - 1
 
     def __len__(self) -> int:
         """Number of examples."""
         return len(self.labels)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """As of `Examples`."""
+        return self.images.shape[1:]
 
     def batches(self, batch_size: int, seed: int) -> Batches:
         """As of `Examples`."""

@@ -4,8 +4,9 @@ A TFRecord file is one record after another: its length n (uint64), the masked C
 eight bytes (uint32), n bytes, their masked CRC-32C; all little-endian. Each record is here a
 serialized `tf.train.Example` with the features
 
-    "image"  bytes, one value: the 784 pixels, row by row, uint8, 0 (background) to 255 (ink)
-    "label"  int64, one value: 0 to 9
+    "image"  bytes, one value: the pixels, row by row, uint8; of grey images 0 (background) to 255
+             (ink), of colour images red, green and blue of a pixel side by side
+    "label"  int64, one value: 0 to K - 1, of K classes
 
 in any order; other features may stand beside them.
 
@@ -25,18 +26,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cnn_mnist.data.sources import IMAGE_SHAPE, NUM_CLASSES, Source, first_bytes
+from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.sources import Source, first_bytes
 from cnn_mnist.utils.console import load_tensorflow
 from cnn_mnist.utils.errors import reason
 from cnn_mnist.utils.lazy import tf
 
-PIXELS = math.prod(IMAGE_SHAPE)
 HEADER, FOOTER = 12, 4  # bytes before and behind what a record holds
-MIN_RECORD = PIXELS + 1  # bytes, of an Example with an image
-MAX_RECORD = 1 << 16  # bytes; those written here have 822
+MAX_RECORD = 1 << 18  # bytes; those written here of MNIST have 822, of the largest images 196,667
 PIECE = 4 << 20  # bytes that are read together
-AT_ONCE = 5_000  # records whose checksums are computed together; of those written here, 4 MiB
-EXPECTED = f'an Example with an "image" of {PIXELS} bytes and a "label" from 0 to {NUM_CLASSES - 1}'
+AT_ONCE = 4 << 20  # bytes of records whose checksums are computed together
+ONE_BYTE_LABELS = 128  # so many classes have labels that protobuf writes in one byte
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,48 +49,65 @@ class Records:
     lengths: np.ndarray  # int64 [N], in bytes
     offset: int  # of the content in the file, in bytes
 
-    def decode(self, chosen: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """Images `uint8 [n, 28, 28]` and labels `int32 [n]`; DatasetError for a wrong record."""
+    def decode(
+        self, chosen: np.ndarray | slice, form: Form = MNIST
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images `uint8 [n, H, W]`, or `[n, H, W, 3]`, and labels `int32 [n]`.
+
+        Raises DatasetError for a record that is not of this form.
+        """
         starts, lengths = self.starts[chosen], self.lengths[chosen]
-        images = np.empty([len(starts), PIXELS], np.uint8)
+        template = _template(form)
+        size, labelled = math.prod(form.image_shape), slice(template.behind, -template.label_bytes)
+        images = np.empty([len(starts), size], np.uint8)
         labels = np.empty(len(starts), np.int64)
         others = np.ones(len(starts), bool)
-        alike = np.flatnonzero(lengths == len(_TEMPLATE))
+        alike = np.flatnonzero(lengths == len(template.content))
         if alike.size:  # those written here differ in pixels and label alone
-            windows = np.lib.stride_tricks.sliding_window_view(self.content, len(_TEMPLATE))
+            windows = np.lib.stride_tricks.sliding_window_view(self.content, len(template.content))
             rows = windows[starts[alike]]
-            same = (rows[:, :_IMAGE_AT] == _TEMPLATE[:_IMAGE_AT]).all(axis=1)
-            same &= (rows[:, _BEHIND:-1] == _TEMPLATE[_BEHIND:-1]).all(axis=1)
-            same &= rows[:, -1] < NUM_CLASSES
+            found = template.labels(rows)
+            before = slice(template.image_at)
+            same = (rows[:, before] == template.content[before]).all(axis=1)
+            same &= (rows[:, labelled] == template.content[labelled]).all(axis=1)
+            same &= (found >= 0) & (found < form.num_classes)
             alike, rows = alike[same], rows[same]
-            images[alike], labels[alike] = rows[:, _IMAGE_AT:_BEHIND], rows[:, -1]
+            images[alike] = rows[:, template.image_at : template.behind]
+            labels[alike] = found[same]
             others[alike] = False
         for place in np.flatnonzero(others):
             start = int(starts[place])
             example = self.content[start : start + int(lengths[place])].tobytes()
             try:
-                pixels, labels[place] = _parse(example)
+                pixels, labels[place] = _parse(example, size, form.num_classes)
             except ValueError as error:
-                raise self.source.error(self.offset + start, EXPECTED, error) from None
+                expected = (
+                    f'an Example with an "image" of {size} bytes and a "label" from 0 to '
+                    f"{form.num_classes - 1}"
+                )
+                raise self.source.error(self.offset + start, expected, error) from None
             images[place] = np.frombuffer(pixels, np.uint8)
-        return images.reshape(-1, *IMAGE_SHAPE), labels.astype(np.int32)
+        return images.reshape(-1, *form.image_shape), labels.astype(np.int32)
 
 
-def encode(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def encode(images: np.ndarray, labels: np.ndarray, form: Form = MNIST) -> np.ndarray:
     """The bytes of the TFRecord file of images and labels: `uint8 [N, bytes of a record]`.
 
-    Images are `uint8 [N, 28, 28]`, labels integers `[N]`, 0 to 9.
+    Images are `uint8 [N, H, W]`, or `[N, H, W, 3]`, labels integers `[N]`, 0 to K - 1.
     """
-    length = len(_TEMPLATE)
+    template = _template(form)
+    length = len(template.content)
     header = struct.pack("<Q", length)
     rows = np.empty([len(labels), HEADER + length + FOOTER], np.uint8)
     rows[:, :HEADER] = np.frombuffer(header + struct.pack("<I", _header_crc(header)), np.uint8)
-    rows[:, HEADER:-FOOTER] = _TEMPLATE
-    rows[:, HEADER + _IMAGE_AT : HEADER + _BEHIND] = images.reshape(-1, PIXELS)
-    rows[:, -FOOTER - 1] = labels
+    rows[:, HEADER:-FOOTER] = template.content
+    pixels = images.reshape(len(rows), math.prod(form.image_shape))
+    rows[:, HEADER + template.image_at : HEADER + template.behind] = pixels
+    template.write_labels(rows[:, :-FOOTER], labels)
     starts = HEADER + rows.shape[1] * np.arange(len(rows))
-    for place in range(0, len(rows), AT_ONCE):
-        some = slice(place, place + AT_ONCE)
+    at_once = max(1, AT_ONCE // length)
+    for place in range(0, len(rows), at_once):
+        some = slice(place, place + at_once)
         crcs = masked_crcs(rows.reshape(-1), starts[some], np.full(len(starts[some]), length))
         rows[some, -FOOTER:] = crcs.astype("<u4")[:, None].view(np.uint8)
     return rows
@@ -138,9 +155,10 @@ def _read(file: BinaryIO, size: int, offset: int, source: Source, expected: str)
 
 
 def _check_crcs(records: Records, first: int) -> None:
-    for place in range(0, len(records.starts), AT_ONCE):
-        starts = records.starts[place : place + AT_ONCE]
-        lengths = records.lengths[place : place + AT_ONCE]
+    at_once = max(1, AT_ONCE // int(records.lengths.max(initial=1)))
+    for place in range(0, len(records.starts), at_once):
+        starts = records.starts[place : place + at_once]
+        lengths = records.lengths[place : place + at_once]
         behind = (starts + lengths)[:, None] + np.arange(FOOTER)
         noted = records.content[behind].view("<u4")[:, 0]
         wrong = np.flatnonzero(noted != masked_crcs(records.content, starts, lengths))
@@ -196,26 +214,57 @@ def _header_crc(header: bytes) -> int:
 
 def _field(number: int, content: bytes) -> bytes:
     """A field of bytes or of a message, as protobuf encodes it."""
-    size = len(content)
-    varint = bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])
-    return bytes([number << 3 | 2]) + varint + content
+    size, varint = len(content), b""
+    while size >= 0x80:
+        varint += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + varint + bytes([size]) + content
 
 
-def _template() -> np.ndarray:
-    """An Example of a black image with the label 0; the label is its last byte."""
-    image = _field(1, _field(1, bytes(PIXELS)))  # Feature.bytes_list
-    label = _field(3, _field(1, b"\0"))  # Feature.int64_list
+@dataclass(frozen=True, eq=False)
+class _Template:
+    """An Example of a black image with the label 0, as `content`; the label is at its end.
+
+    The image lies from `image_at` up to `behind`. Where there are more classes than one byte can
+    tell, every label takes two, as protobuf lets it, so that all records have one length.
+    """
+
+    content: np.ndarray  # uint8
+    image_at: int
+    behind: int
+    label_bytes: int
+
+    def write_labels(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Puts labels `[N]` at the end of Examples, `uint8 [N, bytes]`."""
+        if self.label_bytes == 1:
+            rows[:, -1] = labels
+        else:
+            rows[:, -2], rows[:, -1] = labels & 0x7F | 0x80, labels >> 7
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """The labels at the end of Examples: `int64 [N]`; -1 for one that is not written so."""
+        last = rows[:, -1].astype(np.int64)
+        if self.label_bytes == 1:
+            return last
+        low = rows[:, -2].astype(np.int64)
+        return np.where((low >= 0x80) & (last < 0x80), low & 0x7F | last << 7, -1)
+
+
+@functools.lru_cache(maxsize=8)
+def _template(form: Form) -> _Template:
+    size = math.prod(form.image_shape)
+    label_bytes = 1 if form.num_classes <= ONE_BYTE_LABELS else 2
+    zero = b"\0" if label_bytes == 1 else b"\x80\0"
+    image = _field(1, _field(1, bytes(size)))  # Feature.bytes_list
+    label = _field(3, _field(1, zero))  # Feature.int64_list
     pairs = ((b"image", image), (b"label", label))
     entries = [_field(1, _field(1, name) + _field(2, feature)) for name, feature in pairs]
-    return np.frombuffer(_field(1, b"".join(entries)), np.uint8)
+    content = _field(1, b"".join(entries))
+    image_at = content.index(bytes(size))
+    return _Template(np.frombuffer(content, np.uint8), image_at, image_at + size, label_bytes)
 
 
-_TEMPLATE = _template()
-_IMAGE_AT = _TEMPLATE.tobytes().index(bytes(PIXELS))
-_BEHIND = _IMAGE_AT + PIXELS
-
-
-def _parse(example: bytes) -> tuple[bytes, int]:
+def _parse(example: bytes, size: int, num_classes: int) -> tuple[bytes, int]:
     """The pixels and the label of an Example; a ValueError says what was found instead."""
     load_tensorflow()
     from google.protobuf.message import DecodeError
@@ -228,9 +277,9 @@ def _parse(example: bytes) -> tuple[bytes, int]:
         if name not in features:
             raise ValueError(f'none with a feature "{name}"')
     images = features["image"].bytes_list.value
-    if [len(image) for image in images] != [PIXELS]:
+    if [len(image) for image in images] != [size]:
         raise ValueError(f"values of {[len(image) for image in images[:4]]} bytes as its image")
     labels = features["label"].int64_list.value
-    if len(labels) != 1 or not 0 <= labels[0] < NUM_CLASSES:
+    if len(labels) != 1 or not 0 <= labels[0] < num_classes:
         raise ValueError(f"{labels[:4]} as its label")
     return images[0], labels[0]

@@ -3,6 +3,9 @@
     python -m cnn_mnist.estimator [--api=v1|v2|auto] PROGRAM.py ARGS...
     python -m cnn_mnist.estimator [--api=v1|v2|auto] -m MODULE ARGS...
 
+In the folder of a file called `cnn_mnist.py`, as the classic tutorial's is, the command is
+`cnn_mnist_estimator`: Python would take the file for this package.
+
 The program is `__main__`, has its own `sys.argv` and ends with its own exit code. It finds every
 spelling of the Estimator, legacy Keras, and `tf.contrib` as far as that can be had.
 
@@ -11,6 +14,7 @@ spelling of the Estimator, legacy Keras, and `tf.contrib` as far as that can be 
 --api=auto (default): one of them, by what the program and its modules use; it is told which.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -67,7 +71,11 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     importer = Importer([program.name.split(".")[0]] if program.is_module else [])
-    _when_tensorflow_is_imported(lambda: _serve(program.api, importer, file, folder))
+    serve = functools.partial(_serve, program.api, importer, file, folder)
+    if "tensorflow" in sys.modules:
+        serve()
+    else:
+        sys.meta_path.insert(0, _Watch(serve))
     sys.excepthook = _show
     run()
 
@@ -128,22 +136,26 @@ def _run_as_main(code: CodeType, file: str) -> None:
 
 
 def _module(program: Program) -> tuple[Callable[[], Any], Path, Path]:
-    """Finds a module; returns what runs it, its file, and where its modules are."""
+    """Finds a module; returns what runs it, its file, and where its modules are.
+
+    Nothing is imported yet: the packages that hold it may import TensorFlow.
+    """
     sys.argv = [program.name, *program.arguments]  # as its packages see it
-    name = program.name
-    try:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.submodule_search_locations is not None:
-            spec = importlib.util.find_spec(f"{name}.__main__")
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        spec = None
-    if spec is None or spec.origin is None:
-        raise InputError(f"-m {shown(name)}: there is no such module, or it cannot be run")
-    file = Path(spec.origin)
-    folder = file.parents[spec.name.count(".")]
-    return lambda: runpy.run_module(name, run_name="__main__", alter_sys=True), file, folder
+    first, *rest = program.name.split(".")
+    spec = importlib.util.find_spec(first) if first else None
+    for place in (spec.submodule_search_locations if spec else None) or []:
+        inside = Path(place, *rest)
+        files = [inside / "__main__.py", *([inside.with_suffix(".py")] if rest else [])]
+        for file in files:
+            if file.is_file():
+                return lambda: _run_module(program.name), file, Path(place).parent
+    if spec is None or rest or spec.origin is None or spec.submodule_search_locations:
+        raise InputError(f"-m {shown(program.name)}: there is no such module, or it cannot be run")
+    return lambda: _run_module(program.name), Path(spec.origin), Path(spec.origin).parent
+
+
+def _run_module(name: str) -> None:
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 class _Watch(importlib.abc.MetaPathFinder):
@@ -170,13 +182,6 @@ class _Watch(importlib.abc.MetaPathFinder):
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
-
-
-def _when_tensorflow_is_imported(then: Callable[[], None]) -> None:
-    if "tensorflow" in sys.modules:  # by the packages that hold the module
-        then()
-    else:
-        sys.meta_path.insert(0, _Watch(then))
 
 
 def _serve(api: str, importer: Importer, file: Path, folder: Path) -> None:

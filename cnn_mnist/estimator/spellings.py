@@ -11,6 +11,7 @@ What TensorFlow has is never replaced.
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -18,7 +19,6 @@ from typing import Any
 
 from cnn_mnist.estimator.keras import choose_legacy, chosen
 
-_PYTHON = "tensorflow.python.estimator"  # the package's place in TensorFlow 1
 _UPSTREAM = "tensorflow_estimator.python.estimator"
 _undo: list[Callable[[], Any]] = []  # what takes an installation back
 
@@ -50,13 +50,15 @@ def install(contrib: bool = False) -> None:
         "tensorflow.estimator": door,
         "tensorflow.compat.v1.estimator": door.v1,
         "tensorflow.compat.v2.estimator": door,
+        "tensorflow.python.estimator": importlib.import_module(_UPSTREAM),  # of TensorFlow 1
     }
     if chosen() == "3":
         refusing = ModuleType("tensorflow.keras.estimator")
         vars(refusing)["model_to_estimator"] = importlib.import_module(
             f"{_UPSTREAM}.keras_lib"
         ).model_to_estimator
-        _add(tf.keras, "estimator", refusing)
+        # What the first `from tensorflow.keras import X` would put in the place of `tf.keras`.
+        _add(importlib.import_module("tensorflow.keras"), "estimator", refusing)
     if contrib:
         from cnn_mnist.estimator.contrib import CONTRIB, EXAMPLES
 
@@ -76,13 +78,25 @@ def uninstall() -> None:
 def _add(module: Any, name: str, value: Any) -> None:
     if not hasattr(module, name):
         setattr(module, name, value)
-        _undo.append(lambda: delattr(module, name))
+        _undo.append(lambda: _remove(module, name, value))
+
+
+def _remove(module: Any, name: str, value: Any) -> None:
+    if getattr(module, name, None) is value:
+        delattr(module, name)
 
 
 def _find(modules: dict[str, ModuleType]) -> None:
-    finder = _Finder(modules)
+    finder = _Finder({name: found for name, found in modules.items() if not _is_there(name)})
     sys.meta_path.insert(0, finder)
     _undo.append(finder.leave)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):  # ValueError: a module without a specification
+        return name in sys.modules
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -99,7 +113,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Finds a module that has another name, unless TensorFlow has one of that name."""
+        """Finds a module that has another name."""
         found = self._modules.get(name) or self._inside(name)
         if found is None:
             return None
@@ -108,17 +122,17 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec
 
     def _inside(self, name: str) -> ModuleType | None:
-        """A module in one of those named, or one of upstream's."""
-        if name == _PYTHON or name.startswith(f"{_PYTHON}."):
-            return importlib.import_module(_UPSTREAM + name.removeprefix(_PYTHON))
+        """A module in one of those that this finds."""
         parent, _, last = name.rpartition(".")
         holder = self._modules.get(parent) or self._imported.get(parent)
         if holder is None:
             return None
         try:
             inside = getattr(holder, last)
-        except AttributeError as error:  # says what replaced it
-            raise ImportError(str(error), name=name) from None
+        except AttributeError as error:
+            if holder.__name__.startswith(_UPSTREAM):
+                return importlib.import_module(f"{holder.__name__}.{last}")
+            raise ImportError(str(error), name=name) from None  # says what replaced it
         return inside if isinstance(inside, ModuleType) else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
@@ -134,11 +148,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def leave(self) -> None:
         """Takes back what was imported."""
         sys.meta_path.remove(self)
-        for name, module in self._imported.items():
-            sys.modules.pop(name, None)
+        for name, module in reversed(self._imported.items()):
             parent, _, last = name.rpartition(".")
-            if (
-                vars(sys.modules.get(parent, self)).get(last) is module
-                and parent != module.__name__.rpartition(".")[0]
-            ):
-                delattr(sys.modules[parent], last)
+            if not module.__name__.startswith(f"{sys.modules[parent].__name__}."):  # not its own
+                _remove(sys.modules[parent], last, module)
+            del sys.modules[name]

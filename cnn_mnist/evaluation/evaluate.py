@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
-from cnn_mnist.data.dataset import DIGITS, Dataset
+from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
@@ -58,7 +58,7 @@ def evaluate(
     checkpoint: str | None = None,
     data: Dataset | None = None,
     data_dir: str | None = None,
-    class_names: Sequence[str] = DIGITS,
+    class_names: Sequence[str] | None = None,
 ) -> Evaluation:
     """Reports on the test images, with the newest whole checkpoint of a folder.
 
@@ -71,10 +71,12 @@ def evaluate(
       checkpoint: the prefix of another checkpoint, which is known to be whole.
       data: the images; None for those of `data_dir`.
       data_dir: a folder that `load` can read; None for the MNIST inside the package.
-      class_names: in the order of the labels.
+      class_names: in the order of the labels; None for those of the data, or, if these are mere
+        numbers, those noted in `model_dir`.
 
     Raises:
       CheckpointError: no checkpoint can be used.
+      RecordError: images of another form than those that were trained on.
       DatasetError: images that cannot be read.
       CurvesError, OSError: the disk is full.
     """
@@ -82,17 +84,19 @@ def evaluate(
     known = record.recipe_of(model_dir, recipe)
     require_known(known)
     if data is None:
-        data = dataset.load(data_dir, known.validation_size, known.train_size)
+        _, data = record.load(known, model_dir, data_dir, fixed=())
+    record.require_form(data.form, model_dir)
+    form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
     with console.shown(progress=False):
         from cnn_mnist.checkpoints import restore
         from cnn_mnist.evaluation import report, scoring
 
-        checkpoint = checkpoint or restore.newest(known, model_dir)
+        checkpoint = checkpoint or restore.newest(known, model_dir, form)
         protected = _write_protected(Path(model_dir))
         # The Estimator always writes a curve: where it cannot, into a folder that is deleted again.
         scratch = tempfile.TemporaryDirectory() if protected else None
         with scratch or contextlib.nullcontext(model_dir) as place:
-            scores, step = scoring.score(known, checkpoint, data.test, class_names, place)
+            scores, step = scoring.score(known, checkpoint, data.test, form, place)
         learned = curves.read_curves(model_dir)
         page = None
         if not protected:

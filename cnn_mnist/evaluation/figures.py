@@ -32,6 +32,7 @@ _DARK, _LIGHT = "#08306b", "#9ecae1"  # of _SHADES, far apart in grey too
 _ORANGE = "#e69f00"  # M. Okabe, K. Ito, "Color Universal Design", 2008
 _MANY_POINTS = 60  # of a curve; with more, markers would hide the line
 _MISTAKES_PER_ROW = 5
+_MANY_CLASSES = 40  # more have no room for numbers, names and rows of their own
 _GAP = 3  # pixels between the images of a sheet
 
 
@@ -45,18 +46,20 @@ def png(figure: Figure) -> bytes:
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Which classes were taken for which; counts `int64 [K, K]`, true class by predicted class."""
     shares, names = row_shares(counts), _short(class_names)
-    side = max(4.5, 0.52 * len(names))  # inches
+    many = len(names) > _MANY_CLASSES
+    side = max(4.5, 0.52 * min(len(names), _MANY_CLASSES))  # inches
     figure = _figure(side + 2, side + 1)
     axes = figure.add_subplot()
     # The cube root lifts an error of 1 % to a fifth of the scale, where it can be seen.
     picture = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(1 / 3, 0, 1))
     brightness = picture.to_rgba(shares)[..., :3] @ [0.299, 0.587, 0.114]  # ITU-R BT.601, [K, K]
-    for (row, column), count in np.ndenumerate(counts):
+    for (row, column), count in () if many else np.ndenumerate(counts):
         cell = axes.text(column, row, str(count), ha="center", va="center")
         cell.set(fontsize=9 if count < 10_000 else 7, weight="bold" if row == column else "normal")
         cell.set(color="white" if brightness[row, column] < 0.5 else "black")
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
+    shown = range(0, len(names), -(-len(names) // _MANY_CLASSES))
+    axes.set_xticks(shown, [names[k] for k in shown])
+    axes.set_yticks(shown, [names[k] for k in shown])
     if max(map(len, names)) > 3:
         for label in axes.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
@@ -137,21 +140,24 @@ def examples(
     """A sheet of examples, one row for each class: the first of each.
 
     Args:
-      images: `uint8 [N, 28, 28]`.
+      images: `uint8 [N, H, W]`, or `[N, H, W, 3]`.
       labels: integers `[N]`, 0 to K - 1.
       per_class: the length of a row; what a class lacks is left blank.
     """
-    names = _short(class_names)
-    side = 28 + _GAP
-    sheet = np.zeros([len(names) * side - _GAP, per_class * side - _GAP], np.uint8)
+    names = _short(class_names[:_MANY_CLASSES])
+    height, width, *channels = images.shape[1:]
+    down, right = height + _GAP, width + _GAP  # from one image to the next
+    sheet = np.zeros([len(names) * down - _GAP, per_class * right - _GAP, *channels], np.uint8)
     for row in range(len(names)):
         for column, place in enumerate(np.flatnonzero(labels == row)[:per_class]):
-            top, left = row * side, column * side
-            sheet[top : top + 28, left : left + 28] = images[place]
-    figure = _figure(0.56 * per_class + 1.4, 0.56 * len(names) + 0.6, "Examples of each class")
+            top, left = row * down, column * right
+            sheet[top : top + height, left : left + width] = images[place]
+    inches = 0.56 * height / max(height, width), 0.56 * width / max(height, width)
+    title = "Examples of each class" + _left_out(class_names)
+    figure = _figure(inches[1] * per_class + 1.4, inches[0] * len(names) + 0.6, title)
     axes = figure.add_subplot()
     _show(axes, sheet)
-    axes.set_yticks([row * side + 13.5 for row in range(len(names))], names)
+    axes.set_yticks([row * down + (height - 1) / 2 for row in range(len(names))], names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     _plain(axes.get_yticklabels())
@@ -160,12 +166,12 @@ def examples(
 
 def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[str]) -> Figure:
     """How many images of each class there are; `counts` has `int [K]` for each split's name."""
-    names = _short(class_names)
-    title = "Label distribution: images of each class"
+    names = _short(class_names[:_MANY_CLASSES])
+    title = "Label distribution: images of each class" + _left_out(class_names)
     figure = _figure(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3, title)
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, (split, of_class) in zip(panels, counts.items(), strict=True):
-        total = int(np.sum(of_class))
+        total, of_class = int(np.sum(of_class)), of_class[: len(names)]
         axes.barh(range(len(names)), of_class, color=_LIGHT, edgecolor=_DARK)
         for row, count in enumerate(np.asarray(of_class).tolist()):
             share = f"{count:,}  ({count / max(total, 1):.1%})"
@@ -217,6 +223,13 @@ def _curves(axes: Axes, train: Curve, validation: Curve, key: Any) -> None:
     else:
         axes.text(0.5, 0.5, "nothing was recorded", transform=axes.transAxes, ha="center")
     axes.grid(alpha=0.4)
+
+
+def _left_out(class_names: Sequence[str]) -> str:
+    """What a title adds where there are more classes than are shown."""
+    if len(class_names) <= _MANY_CLASSES:
+        return ""
+    return f" (the first {_MANY_CLASSES} of {len(class_names):,})"
 
 
 def _short(names: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What a classifier got right and wrong, tallied chunk by chunk; numpy only.
 
-Axes: B examples of a chunk, K classes. A confusion matrix is `[true class, predicted class]`.
+Axes: B examples of a chunk, H height, W width, K classes. A confusion matrix is
+`[true class, predicted class]`.
 
 Memory does not grow with the number of images, and no figure depends on how they are cut into
 chunks: sums of real numbers are kept as whole multiples of 2^-32, which add up exactly.
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from cnn_mnist.data.form import MNIST
 
 # Of the true class; below it a float32 loses precision. No image's loss is above 87.34 nats.
 LOWEST_PROBABILITY = float(np.finfo(np.float32).tiny)
@@ -54,7 +57,7 @@ class Mistake:
       index: its place in the split, from 0.
       true, predicted: its label, and the class with the highest probability.
       probability, true_probability: the predicted class's, and the true one's.
-      image: `uint8 [28, 28]`.
+      image: `uint8 [H, W]`, or `[H, W, 3]`.
     """
 
     index: int
@@ -150,15 +153,22 @@ class Tally:
     Args:
       class_names: of the K classes, in the order of the labels.
       worst: how many of the most confident mistakes are kept.
+      image_shape: of an image: `(H, W)`, or `(H, W, 3)`.
 
     Raises:
       ValueError: no class.
     """
 
-    def __init__(self, class_names: Sequence[str], worst: int = 30) -> None:
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        worst: int = 30,
+        image_shape: tuple[int, ...] = MNIST.image_shape,
+    ) -> None:
         if not class_names:
             raise ValueError("class_names: expected at least one name, found none")
         self._class_names, self._worst = tuple(class_names), worst
+        self._image_shape = tuple(image_shape)
         self._images = 0
         self._loss = 0  # in units of _UNIT
         self._confusion = np.zeros([len(class_names), len(class_names)], np.int64)
@@ -170,7 +180,7 @@ class Tally:
         """Counts the next images of the split. Of equal probabilities the lowest class is taken.
 
         Args:
-          images: `uint8 [B, 28, 28]`.
+          images: `uint8 [B, H, W]`, or `[B, H, W, 3]`.
           labels: integers `[B]`, 0 to K - 1.
           probabilities: `float32 [B, K]`.
 
@@ -241,8 +251,9 @@ class Tally:
 
     def _check(self, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
         classes, rows = len(self._class_names), images.shape[:1]
-        fits = images.dtype == np.uint8 and images.shape[1:] == (28, 28)
-        _require(fits, "images", images, "uint8 [B, 28, 28]")
+        fits = images.dtype == np.uint8 and images.shape[1:] == self._image_shape
+        shape = ", ".join(map(str, self._image_shape))
+        _require(fits, "images", images, f"uint8 [B, {shape}]")
         fits = labels.dtype.kind in "iu" and labels.shape == rows
         _require(fits, "labels", labels, f"integers {[*rows]}")
         fits = probabilities.dtype.kind == "f" and probabilities.shape == (*rows, classes)

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -64,9 +64,7 @@ def _pictures(report: Report, curves: Curves) -> dict[str, bytes]:
     return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
-def write_data_figures(
-    data: Dataset, class_names: Sequence[str], folder: str | os.PathLike
-) -> dict[str, bytes]:
+def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, bytes]:
     """Writes what the data look like: `examples.png` of the training images, and `labels.png`.
 
     Of images in shards, the examples are from the beginning of the first shard. As `write`.
@@ -75,10 +73,10 @@ def write_data_figures(
       DatasetError: a shard is damaged.
       OSError: a file cannot be written.
     """
-    classes = len(class_names)
+    class_names, classes = data.form.class_names, data.form.num_classes
     counts = {
         name: np.sum([np.bincount(p.labels, minlength=classes) for p in split.pieces()], axis=0)
-        for name, split in vars(data).items()
+        for name, split in data.splits().items()
         if len(split)
     }
     shown = next(data.train.pieces())

@@ -1,13 +1,13 @@
 """Scores a trained network: one pass of the Estimator over the images, tallied."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from cnn_mnist import estimator
 from cnn_mnist.data.dataset import Split
+from cnn_mnist.data.form import Form
 from cnn_mnist.data.input_fns import eval_input_fn, eval_steps
 from cnn_mnist.evaluation.metrics import Report, Tally
-from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.models.model_fn import cnn_model_fn, params_of
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import events, sessions
 
@@ -29,19 +29,22 @@ class TallyHook(estimator.SessionRunHook):
 
 
 def score(
-    recipe: Recipe, checkpoint: str, split: Split, class_names: Sequence[str], folder: str
+    recipe: Recipe, checkpoint: str, split: Split, form: Form, folder: str
 ) -> tuple[Report, int]:
     """The report on the checkpoint of a prefix, and the checkpoint's global step.
+
+    The classes have their names from `form`, of which the images of `split` are.
 
     The Estimator adds a point to the curves in `folder/eval`.
 
     Raises:
       OSError, CurvesError: the curves cannot be written, on a full disk.
     """
+    params = params_of(recipe, form)
     config = estimator.RunConfig(model_dir=folder, session_config=sessions.config())
-    classifier = estimator.Estimator(cnn_model_fn, config=config, params=recipe.params())
+    classifier = estimator.Estimator(cnn_model_fn, config=config, params=params)
     events.begin(classifier.eval_dir())
-    tally = Tally(class_names)
+    tally = Tally(form.class_names, image_shape=form.image_shape)
     hooks = [TallyHook(tally, split)]
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.
     metrics = classifier.evaluate(

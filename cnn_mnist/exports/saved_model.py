@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models import graphs
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, sessions
@@ -18,17 +19,20 @@ ENCODED = "encoded"
 EXAMPLES = "assets.extra/images.npy"
 
 
-def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray) -> list[str]:
+def saved_model(
+    recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray, form: Form = MNIST
+) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a SavedModel, whole or not at all.
 
     Two signatures, both with the outputs `classes`, `int64 [B]`, and `probabilities`,
-    `float32 [B, 10]`:
+    `float32 [B, K]`:
 
-    - `serving_default`: `images`, `uint8 [B, 28, 28]`, light ink on dark ground;
-    - `encoded`: `images`, `string [B]`, each a PNG or JPEG file with the same kind of
-      picture, which is made grey, and 28 x 28 if it is of another size.
+    - `serving_default`: `images`, `uint8 [B, H, W]` (of digits light ink on dark ground), or
+      `uint8 [B, H, W, 3]`, as `form` has them;
+    - `encoded`: `images`, `string [B]`, each a PNG or JPEG file with the same kind of picture,
+      which is made grey or coloured as `form` has it, and scaled if it is of another size.
 
-    `assets.extra/images.npy` holds `examples`, `uint8 [N, 28, 28]`, for a first try.
+    `assets.extra/images.npy` holds `examples`, images for a first try.
 
     Returns:
       What a person can do with the folder: commands to type.
@@ -37,9 +41,9 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
       InputError: if `export_dir` exists and is not an empty folder.
       CheckpointError: if `model_dir` has no checkpoint of this network.
     """
-    checkpoint = restore.newest(recipe, model_dir)
+    checkpoint = restore.newest(recipe, model_dir, form)
     with whole_folder(export_dir) as folder:
-        _build(recipe, checkpoint, str(folder))
+        _build(recipe, checkpoint, str(folder), form)
         (folder / "assets.extra").mkdir()
         np.save(folder / EXAMPLES, examples, allow_pickle=False)
     quoted, cli = shlex.quote(export_dir), console.command("saved_model_cli")
@@ -50,12 +54,12 @@ def saved_model(recipe: Recipe, model_dir: str, export_dir: str, examples: np.nd
     ]
 
 
-def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
+def _build(recipe: Recipe, checkpoint: str, folder: str, form: Form) -> None:
     with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
         encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_images")
         mode = estimator.ModeKeys.PREDICT
-        of_raw = graphs.build(recipe, mode)
-        of_encoded = graphs.build(recipe, mode, images=decoded(encoded))
+        of_raw = graphs.build(recipe, mode, form)
+        of_encoded = graphs.build(recipe, mode, form, images=decoded(encoded, form))
         signature = tf.compat.v1.saved_model.predict_signature_def
         signatures = {
             RAW: signature({"images": of_raw.images}, of_raw.spec.predictions),
@@ -70,12 +74,15 @@ def _build(recipe: Recipe, checkpoint: str, folder: str) -> None:
 
 
 @tf.autograph.experimental.do_not_convert  # it would leave a file in the temporary folder
-def decoded(encoded: Any) -> Any:
-    """Image files, `string [B]` -> `uint8 [B, 28, 28]`."""
+def decoded(encoded: Any, form: Form = MNIST) -> Any:
+    """Image files, `string [B]` -> `uint8 [B, H, W]`, or `[B, H, W, 3]`."""
 
     def one(content: Any) -> Any:
-        picture = tf.io.decode_image(content, channels=1, expand_animations=False)  # [H, W, 1]
-        picture = tf.image.resize(picture, [28, 28], method="area")
-        return tf.cast(tf.round(picture[:, :, 0]), tf.uint8)
+        channels = form.channels
+        picture = tf.io.decode_image(content, channels=channels, expand_animations=False)
+        picture = tf.image.resize(picture, [form.height, form.width], method="area")
+        if channels == 1:
+            picture = picture[:, :, 0]
+        return tf.cast(tf.round(picture), tf.uint8)
 
-    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([28, 28], tf.uint8))
+    return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec(form.image_shape, tf.uint8))

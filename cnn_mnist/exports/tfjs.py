@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cnn_mnist import __version__
+from cnn_mnist import __version__, estimator
 from cnn_mnist.checkpoints import restore
-from cnn_mnist.data.dataset import IMAGE_SHAPE
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.models import graphs
 from cnn_mnist.models.layers import NORM_DECAY, NORM_EPSILON
 from cnn_mnist.models.networks import MEMBERS
 from cnn_mnist.recipes import Recipe, name_of
@@ -25,8 +28,9 @@ from cnn_mnist.utils.files import whole_folder, write_files
 
 MODEL = "model.json"
 WEIGHTS = "weights.bin"
-INPUT = "float32 [B, 28, 28, 1], 0 to 1, light ink on dark ground"
-OUTPUT = "float32 [B, 10], the probability of each class"
+INPUT = "float32 [B, {height}, {width}, {channels}], 0 to 1, {kind}"
+OUTPUT = "float32 [B, {num_classes}], the probability of each class"
+KINDS = {1: "light ink on dark ground", 3: "red, green, blue"}  # by channels
 
 MIRROR_SCALE = 16  # keeps squares of grey levels within half floats, with which phones compute
 MIRROR_EPSILON = 1e-30  # lets a black column stay black; far below the variance of any other
@@ -54,9 +58,9 @@ class Layer:
     inputs: tuple[str, ...] = ()
 
 
-def conv2d(padding: str = "valid", activation: str = "linear", use_bias: bool = True) -> Layer:
-    """`layers.conv2d`, and what follows it."""
-    config = {"padding": padding, "activation": activation, "use_bias": use_bias}
+def conv2d(activation: str = "linear", use_bias: bool = True) -> Layer:
+    """`layers.conv2d`, and what follows it; how it is padded, is taken from the network's graph."""
+    config = {"padding": "valid", "activation": activation, "use_bias": use_bias}
     return Layer("Conv2D", "conv2d", config, ("kernel", "bias") if use_bias else ("kernel",))
 
 
@@ -83,26 +87,35 @@ MAX_POOL = Layer("MaxPooling2D", "max_pool", {"pool_size": [2, 2], "strides": [2
 FLATTEN = Layer("Flatten", "flatten")
 IMAGES = Layer("InputLayer", "images", {"sparse": False})
 
-# `layers.unit_columns`. Beside each pixel x is put its mirror image -x. A column, over its rows and
-# these two channels, then has the mean 0 and the variance |x|^2 / H. Brought to the variance 1 / H
-# it has been divided by its length, and the mirror image can go.
-UNIT_COLUMNS = [
-    _pixelwise("mirrored", [[MIRROR_SCALE, -MIRROR_SCALE]]),  # [B, H, W, 2]
-    Layer(
-        "LayerNormalization",
-        "normalized",
-        {"axis": [1, 3], "epsilon": MIRROR_EPSILON, "center": True, "scale": True},
-        constants={
-            "gamma": np.full((IMAGE_SHAPE[0], 2), IMAGE_SHAPE[0] ** -0.5, np.float32),
-            # TensorFlow.js 4.22 cannot train a model in which it misses this one.
-            "beta": np.zeros((IMAGE_SHAPE[0], 2), np.float32),
-        },
-    ),
-    _pixelwise("unit_columns", [[1], [0]]),  # [B, H, W, 1]
-]
+
+def unit_columns(form: Form) -> list[Layer]:
+    """`layers.unit_columns`.
+
+    Beside each pixel x is put its mirror image -x. A column, over its rows and these two channels,
+    then has the mean 0 and the variance |x|^2 / H. Brought to the variance 1 / H it has been
+    divided by its length, and the mirror image can go. Of colour images, the columns of the three
+    channels come to lie side by side first.
+    """
+    rows = form.height
+    side_by_side = {"target_shape": [rows, form.width * form.channels, 1]}
+    return [
+        *([Layer("Reshape", "side_by_side", side_by_side)] if form.channels > 1 else []),
+        _pixelwise("mirrored", [[MIRROR_SCALE, -MIRROR_SCALE]]),  # [B, H, W, 2]
+        Layer(
+            "LayerNormalization",
+            "normalized",
+            {"axis": [1, 3], "epsilon": MIRROR_EPSILON, "center": True, "scale": True},
+            constants={
+                "gamma": np.full((rows, 2), rows**-0.5, np.float32),
+                # TensorFlow.js 4.22 cannot train a model in which it misses this one.
+                "beta": np.zeros((rows, 2), np.float32),
+            },
+        ),
+        _pixelwise("unit_columns", [[1], [0]]),  # [B, H, W, 1]
+    ]
 
 
-def layers_of(network: str, dropout_rate: float) -> list[Layer]:
+def layers_of(network: str, dropout_rate: float, form: Form = MNIST) -> list[Layer]:
     """The layers of a network of `networks.py`, from images to probabilities.
 
     Raises:
@@ -113,15 +126,17 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
     mlp = [FLATTEN, dense("relu"), dense("relu"), dropout, dense("softmax")]
     normed = [conv2d(use_bias=False), BATCH_NORM]
     deep = [*normed, RELU, *normed, MAX_POOL, RELU, *normed, RELU, *head]
-    same, valid = [conv2d("same"), MAX_POOL, RELU], [conv2d(), MAX_POOL, RELU]
+    pooled = [conv2d(), MAX_POOL, RELU]
+    colour = [*normed, MAX_POOL, RELU, *normed, RELU, *([*normed, MAX_POOL, RELU] * 2)]
     networks = {
-        "cnn": [*same, *same, *head],
-        "tfjs": [*valid, *valid, FLATTEN, dropout, dense("softmax")],
-        "small_cnn": [*valid, conv2d(activation="relu"), *valid, *head],
+        "cnn": [*pooled, *pooled, *head],
+        "tfjs": [*pooled, *pooled, FLATTEN, dropout, dense("softmax")],
+        "small_cnn": [*pooled, conv2d(activation="relu"), *pooled, *head],
         "deep_cnn": deep,
         "committee": _side_by_side(_numbered(deep), MEMBERS),
-        "keras_mlp": [*UNIT_COLUMNS, *mlp],
+        "keras_mlp": [*unit_columns(form), *mlp],
         "core_mlp": mlp,
+        "colour_cnn": [*colour, FLATTEN, dropout, dense("softmax")],
     }
     if network not in networks:
         raise InputError(
@@ -131,15 +146,13 @@ def layers_of(network: str, dropout_rate: float) -> list[Layer]:
     return _numbered(networks[network])
 
 
-def layers_model(
-    recipe: Recipe, model_dir: str, export_dir: str, class_names: Sequence[str]
-) -> list[str]:
+def layers_model(recipe: Recipe, model_dir: str, export_dir: str, form: Form = MNIST) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a layers model, whole or not at all.
 
     The weights are those that are scored: of a recipe that averages them, the averages. The model
-    takes `INPUT` and gives `OUTPUT`, computed in `float32` whatever the recipe's precision. What
-    the network does to its images first is part of it, and so is dropout, for training. The names
-    of the classes are in its `userDefinedMetadata`.
+    takes `INPUT` and gives `OUTPUT`, of the form, computed in `float32` whatever the recipe's
+    precision. What the network does to its images first is part of it, and so is dropout, for
+    training. The names of the classes and the size of the images are in its `userDefinedMetadata`.
 
     Returns:
       What a person can do with the folder, in lines.
@@ -149,8 +162,10 @@ def layers_model(
       CheckpointError: if `model_dir` has no checkpoint of this network.
       OSError: the files cannot be written; a full disk.
     """
-    layers = layers_of(recipe.network, recipe.dropout_rate)
-    variables = restore.scored_values(recipe, restore.newest(recipe, model_dir))
+    layers = padded(layers_of(recipe.network, recipe.dropout_rate, form), recipe, form)
+    variables = restore.scored_values(recipe, restore.newest(recipe, model_dir, form), form)
+    of_form = limits.sizes(form) | {"kind": KINDS[form.channels]}
+    takes, gives = INPUT.format(**of_form), OUTPUT.format(**of_form)
     weights = weights_of(layers, variables)
     listed = [
         {"name": name, "shape": list(value.shape), "dtype": "float32"}
@@ -164,11 +179,12 @@ def layers_model(
             "recipe": name_of(recipe),
             "network": recipe.network,
             "step": int(variables["global_step"]),
-            "class_names": list(class_names),
-            "input": INPUT,
-            "output": OUTPUT,
+            "class_names": list(form.class_names),
+            "image_shape": [form.height, form.width, form.channels],
+            "input": takes,
+            "output": gives,
         },
-        "modelTopology": topology(recipe.network, layers, weights),
+        "modelTopology": topology(recipe.network, layers, weights, form),
         "weightsManifest": [{"paths": [WEIGHTS], "weights": listed}],
     }
     text = json.dumps(model, indent=2) + "\n"
@@ -176,9 +192,26 @@ def layers_model(
     with whole_folder(export_dir) as folder:
         write_files(folder, {WEIGHTS: content, MODEL: text.encode()})
     return [
-        f"its input     {INPUT}",
-        f"its output    {OUTPUT}",
+        f"its input     {takes}",
+        f"its output    {gives}",
         f'in a page     const model = await tf.loadLayersModel("{MODEL}")',
+    ]
+
+
+def padded(layers: Sequence[Layer], recipe: Recipe, form: Form) -> list[Layer]:
+    """The layers; its convolutions are padded as in the graph of the recipe's network."""
+    with tf.Graph().as_default() as graph:
+        graphs.build(recipe, estimator.ModeKeys.PREDICT, form)
+        paddings = {
+            op.name.rpartition("/")[0]: op.get_attr("padding").decode().lower()
+            for op in graph.get_operations()
+            if op.type == "Conv2D"
+        }
+    return [
+        dataclasses.replace(layer, config={**layer.config, "padding": paddings[layer.name]})
+        if layer.name in paddings
+        else layer
+        for layer in layers
     ]
 
 
@@ -195,7 +228,7 @@ def weights_of(
 
 
 def topology(
-    network: str, layers: Sequence[Layer], weights: Mapping[str, np.ndarray]
+    network: str, layers: Sequence[Layer], weights: Mapping[str, np.ndarray], form: Form = MNIST
 ) -> dict[str, Any]:
     """The layers as Keras writes them into JSON: one after the other, or as a graph."""
     graph = any(layer.inputs for layer in layers)
@@ -203,7 +236,8 @@ def topology(
     for layer in layers:
         config = {"name": layer.name, "trainable": not layer.constants, **layer.config}
         if not described:
-            config |= {"batch_input_shape": [None, *IMAGE_SHAPE, 1], "dtype": "float32"}
+            shape = [None, form.height, form.width, form.channels]
+            config |= {"batch_input_shape": shape, "dtype": "float32"}
         if f"{layer.name}/kernel" in weights:
             *field, _, outputs = weights[f"{layer.name}/kernel"].shape
             config |= {"filters": outputs, "kernel_size": field} if field else {"units": outputs}

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.inference import containers, ink
 from cnn_mnist.inference.paper import border_mask
 from cnn_mnist.utils.errors import InputError, reason, shown
@@ -83,8 +84,11 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(files)
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads a picture of a digit, placed as MNIST's are: `uint8 [28, 28]`, 0 (paper) to 255 (ink).
+def read_image(path: str | os.PathLike, form: Form = MNIST) -> np.ndarray:
+    """Reads a picture as images of a form are: `uint8 [H, W]`, or `[H, W, 3]` for colour.
+
+    Of MNIST's size and channels, it is a digit, placed as MNIST's are, 0 (paper) to 255 (ink). Of
+    any other, it is the whole picture; see `scaled`.
 
     PNG, JPEG and BMP may have any size, colours, transparency and orientation (EXIF). Of several
     frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or floats 0 to 1, of
@@ -97,12 +101,26 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     content = _content(path)
     read = _npy_picture if content.startswith(NPY_MAGIC) else _decoded_picture
     picture = read(path, content)
+    if form.image_shape != MNIST.image_shape:
+        return scaled(picture, form)
     try:
         return ink.digit_image(picture)
     except ink.BlankError as error:
         raise _error(path, str(error), "a digit on a plain background", "draw one") from None
     except ink.SeveralError as error:
         raise _error(path, str(error), "one digit with paper around", "crop it") from None
+
+
+def scaled(picture: np.ndarray, form: Form) -> np.ndarray:
+    """A whole picture in the size and channels of a form: `uint8 [H, W]`, or `[H, W, 3]`.
+
+    It is scaled by bicubic interpolation; one of this size and kind stays as it is. `picture` is
+    `float32 [H, W, C]`, 0 to 255.
+    """
+    pixels = np.rint(picture).clip(0, 255).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    image = image.convert("L" if form.channels == 1 else "RGB")
+    return np.asarray(image.resize((form.width, form.height), Image.Resampling.BICUBIC))
 
 
 def _content(path: str | os.PathLike) -> bytes:

@@ -12,7 +12,7 @@ float32, 0 (paper) to 1 (a full stroke).
 import numpy as np
 from PIL import Image, ImageFilter
 
-from cnn_mnist.data.dataset import IMAGE_SHAPE
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.inference import paper, parts
 from cnn_mnist.inference.paper import MIN_CONTRAST
 from cnn_mnist.inference.parts import SPECK, STROKE
@@ -20,6 +20,7 @@ from cnn_mnist.inference.parts import SPECK, STROKE
 BOX = 20  # the digit's longer side, in pixels
 CENTRE = 14  # row and column of the centre of mass
 
+IMAGE_SHAPE = MNIST.image_shape
 SOFT_EDGE = 2  # pixels around the strokes that may belong to them
 FINE_BOX = 5 * BOX  # the resolution at which thin strokes are thickened
 # Of MNIST's test images 0.6 % are thinner than the first, and half thinner than the second.

@@ -1,6 +1,6 @@
 """Images in memory -> digits, with a graph that is built once and called many times.
 
-Axes: B batch, K classes.
+Axes: B batch, H height, W width, C channels, K classes.
 """
 
 from pathlib import Path
@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import record, restore
-from cnn_mnist.data.dataset import IMAGE_SHAPE, NUM_CLASSES
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.models import graphs
-from cnn_mnist.models.model_fn import IMAGE_SHAPES
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import sessions
 
@@ -31,6 +31,7 @@ class Predictor:
     Attributes:
       checkpoint: the prefix of the checkpoint that was read.
       global_step: the step at which it was saved.
+      form: what the images are, and the names of the classes; MNIST's where nothing is noted.
     """
 
     def __init__(self, model_dir: str | Path, recipe: str | Recipe | None = None) -> None:
@@ -44,14 +45,19 @@ class Predictor:
           CheckpointError: there is none, it cannot be read, or it is of another network.
         """
         self.checkpoint = model_dir = str(model_dir)
+        is_prefix = Path(f"{model_dir}.index").is_file()
         recipe = record.recipe_of(model_dir, recipe)
-        if Path(f"{model_dir}.index").is_file():
-            restore.check_fits(recipe, model_dir)
+        self.form = record.form_of(Path(model_dir).parent if is_prefix else model_dir) or MNIST
+        if is_prefix:
+            restore.check_fits(recipe, model_dir, self.form)
         else:
-            self.checkpoint = restore.newest(recipe, model_dir)
+            self.checkpoint = restore.newest(recipe, model_dir, self.form)
         with tf.Graph().as_default():
             mode = estimator.ModeKeys.PREDICT
-            fed = {dtype: graphs.build(recipe, mode, dtype=dtype) for dtype in ("uint8", "float32")}
+            fed = {
+                dtype: graphs.build(recipe, mode, self.form, dtype=dtype)
+                for dtype in ("uint8", "float32")
+            }
             self._session = tf.compat.v1.Session(config=sessions.config())
             try:
                 self.global_step = restore.read_into(self._session, self.checkpoint, recipe)
@@ -67,8 +73,8 @@ class Predictor:
         """Classifies images, in chunks of 200, so that memory does not grow with their number.
 
         Args:
-          images: `uint8` 0 to 255 or `float32` 0 to 1, of shape `[B, 28, 28]`, `[B, 28, 28, 1]` or
-            `[B, 784]`; B may be 0.
+          images: `uint8` 0 to 255 or `float32` 0 to 1, of shape `[B, H, W]` (of one channel),
+            `[B, H, W, C]` or `[B, H * W * C]`, as `form` has them; B may be 0.
 
         Returns:
           Classes, `int64 [B]`, and probabilities, `float32 [B, K]`.
@@ -80,14 +86,15 @@ class Predictor:
         images = np.asarray(images)
         if images.dtype.name not in self._runs:
             raise TypeError(f"images are {images.dtype}, expected {' or '.join(self._runs)}")
-        if images.shape[1:] not in IMAGE_SHAPES:
+        expected = limits.item_shapes(self.form)
+        if images.shape[1:] not in expected:
             raise ValueError(
-                f"images have the shape {images.shape}, expected [B] and one of {IMAGE_SHAPES}"
+                f"images have the shape {images.shape}, expected [B] and one of {expected}"
             )
         run = self._runs[images.dtype.name]
-        images = images.reshape(-1, *IMAGE_SHAPE)
+        images = images.reshape(len(images), *self.form.image_shape)
         classes = np.empty(len(images), np.int64)
-        probabilities = np.empty((len(images), NUM_CLASSES), np.float32)
+        probabilities = np.empty((len(images), self.form.num_classes), np.float32)
         for first in range(0, len(images), CHUNK):
             chunk = slice(first, first + CHUNK)
             classes[chunk], probabilities[chunk] = run(images[chunk])

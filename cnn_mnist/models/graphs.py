@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from cnn_mnist import estimator
-from cnn_mnist.models.model_fn import cnn_model_fn
+from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.models.model_fn import cnn_model_fn, params_of
 from cnn_mnist.recipes import Recipe
 
 
@@ -13,7 +14,8 @@ class Fed(NamedTuple):
     """A graph of one mode, for a batch of B images.
 
     Attributes:
-      images: the placeholder `[B, 28, 28]`, or the tensor that was given in its place.
+      images: the placeholder `[B, H, W]`, or `[B, H, W, 3]`; or the tensor that was given in its
+        place.
       labels: the placeholder `int32 [B]`; None in PREDICT.
       spec: the `EstimatorSpec`.
     """
@@ -23,19 +25,23 @@ class Fed(NamedTuple):
     spec: Any
 
 
-def build(recipe: Recipe, mode: str, *, dtype: str = "uint8", images: Any = None) -> Fed:
+def build(
+    recipe: Recipe, mode: str, form: Form = MNIST, *, dtype: str = "uint8", images: Any = None
+) -> Fed:
     """Adds the graph of a mode to the default graph; a second one shares the first one's variables.
 
     Args:
       recipe: what the network is.
       mode: of the Estimator's `ModeKeys`.
+      form: what the images are.
       dtype: of the placeholder of the images, `uint8` or `float32`.
       images: a tensor in place of that placeholder.
     """
     tf.compat.v1.train.get_or_create_global_step()
     if images is None:
-        images = tf.compat.v1.placeholder(dtype, [None, 28, 28], name="images")
+        images = tf.compat.v1.placeholder(dtype, [None, *form.image_shape], name="images")
     predict = mode == estimator.ModeKeys.PREDICT
     labels = None if predict else tf.compat.v1.placeholder(tf.int32, [None], name="labels")
     with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
-        return Fed(images, labels, cnn_model_fn({"x": images}, labels, mode, recipe.params()))
+        params = params_of(recipe, form)
+        return Fed(images, labels, cnn_model_fn({"x": images}, labels, mode, params))

@@ -50,6 +50,15 @@ def conv2d(
         return _noted(_biased(output) if use_bias else output, activation)
 
 
+def unpadded(net: Any, name: str, *, kernel_size: int, **options: Any) -> Any:
+    """`conv2d` without padding, so that the image gets smaller by `kernel_size - 1`.
+
+    A small image, of which less than 2 x 2 would be left to pool, is padded and keeps its size.
+    """
+    padding = "VALID" if min(net.shape[1:3]) > kernel_size else "SAME"
+    return conv2d(net, name, kernel_size=kernel_size, padding=padding, **options)
+
+
 def dense(
     net: Any,
     name: str,
@@ -105,7 +114,7 @@ def flatten(net: Any) -> Any:
 def unit_columns(images: Any) -> Any:
     """Scales each column of each image to length 1; a column of zeros stays as it is.
 
-    As the Keras tutorial does: `tf.keras.utils.normalize(x, axis=1)` of images `[B, 28, 28]`.
+    As the Keras tutorial does: `tf.keras.utils.normalize(x, axis=1)` of images `[B, H, W]`.
     """
     with tf.name_scope("unit_columns"):
         pixels = tf.cast(images, tf.float32)

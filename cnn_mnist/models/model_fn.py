@@ -1,6 +1,6 @@
 """The model function: one forward pass, three returns.
 
-Axes: B batch, K classes, M members of an ensemble.
+Axes: B batch, H height, W width, C channels, K classes, M members of an ensemble.
 """
 
 from collections.abc import Callable
@@ -9,16 +9,17 @@ from typing import Any
 import tensorflow as tf
 
 from cnn_mnist import estimator
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models import scopes
 from cnn_mnist.models.augment import augmented
 from cnn_mnist.models.averaging import averaged, variables_to_restore
-from cnn_mnist.models.networks import NETWORKS
+from cnn_mnist.models.networks import logits_of
 from cnn_mnist.models.optimizers import OPTIMIZERS, SCHEDULES
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 
 UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
-IMAGE_SHAPES = ((28, 28), (28, 28, 1), (784,))
 
 
 def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe) -> Any:
@@ -43,10 +44,11 @@ def cnn_model_fn(
 
     Args:
       features: `{"x": images}`; images `uint8` 0 to 255 or `float32` 0 to 1, of shape
-        `[B, 28, 28]`, `[B, 28, 28, 1]` or `[B, 784]`.
-      labels: `int32 [B]`, 0 to 9; None in PREDICT.
+        `[B, H, W]` (of one channel), `[B, H, W, C]` or `[B, H * W * C]`.
+      labels: `int32 [B]`, 0 to K - 1; None in PREDICT.
       mode: `ModeKeys.TRAIN`, `EVAL` or `PREDICT` of the Estimator.
-      params: fields of a `recipes.Recipe`; what is left out has the tutorial's value.
+      params: fields of a `recipes.Recipe`, and `height`, `width`, `channels` and `num_classes` of
+        the images; what is left out has the tutorial's value, and is as MNIST: 28, 28, 1 and 10.
 
     Returns:
       An `EstimatorSpec`. PREDICT: `classes`, `int64 [B]`, and `probabilities`, `float32 [B, K]`,
@@ -60,7 +62,24 @@ def cnn_model_fn(
       ValueError: images of another shape.
       RecipeError: a parameter out of range.
     """
-    return spec(features, labels, mode, Recipe(**(params or {})))
+    recipe, form = given(params)
+    return spec(features, labels, mode, recipe, form=form)
+
+
+def params_of(recipe: Recipe, form: Form) -> dict[str, Any]:
+    """The `params` of an Estimator: the fields of a recipe, and what a network needs of a form."""
+    return recipe.params() | limits.sizes(form)
+
+
+def given(params: dict[str, Any] | None) -> tuple[Recipe, Form]:
+    """The recipe and the form in `params`; the way back from `params_of`.
+
+    Raises:
+      RecipeError, InputError: a parameter out of range.
+    """
+    fields = dict(params or {})
+    sizes = {name: fields.pop(name) for name in limits.SIZES if name in fields}
+    return Recipe(**fields), limits.of_sizes(sizes)
 
 
 def spec(
@@ -69,6 +88,7 @@ def spec(
     mode: str,
     recipe: Recipe,
     minimize: Callable[[Any, Any, Any, Any, Recipe], Any] = minimized,
+    form: Form = MNIST,
 ) -> Any:
     """The `EstimatorSpec` of one mode, as of `cnn_model_fn`; `minimize` makes the training step."""
     recipe = recipe.resolved()
@@ -76,12 +96,17 @@ def spec(
     training = mode == estimator.ModeKeys.TRAIN
 
     with tf.name_scope("image"):
-        images = scaled_images(features["x"])
+        images = scaled_images(features["x"], form)
         if training:
             images = augmented(images, recipe.augment, seed=recipe.seed)
         images = tf.cast(images, recipe.precision)
-    members = NETWORKS[recipe.network](
-        images, training=training, dropout_rate=recipe.dropout_rate, seed=recipe.seed
+    members = logits_of(
+        recipe.network,
+        images,
+        form.num_classes,
+        training=training,
+        dropout_rate=recipe.dropout_rate,
+        seed=recipe.seed,
     )  # [B, K], or [M, B, K]
     with tf.name_scope("logits"):
         members = tf.cast(members, tf.float32)
@@ -166,12 +191,12 @@ def scaffold(recipe: Recipe) -> Any:
     return tf.compat.v1.train.Scaffold(saver=saver)
 
 
-def scaled_images(x: Any) -> Any:
-    """The feature "x" as the networks take it: `float32 [B, 28, 28, 1]`, 0 to 1."""
-    shape = tf.TensorShape(x.shape)
-    if shape.rank is None or tuple(shape[1:]) not in IMAGE_SHAPES:
+def scaled_images(x: Any, form: Form = MNIST) -> Any:
+    """The feature "x" as the networks take it: `float32 [B, H, W, C]`, 0 to 1."""
+    shape, expected = tf.TensorShape(x.shape), limits.item_shapes(form)
+    if shape.rank is None or tuple(shape[1:]) not in expected:
         raise ValueError(
-            f"features['x'] has the shape {shape}, expected [batch] and one of {IMAGE_SHAPES}"
+            f"features['x'] has the shape {shape}, expected [batch] and one of {expected}"
         )
     if x.dtype == tf.uint8:
         x = tf.cast(x, tf.float32) / 255
@@ -180,4 +205,4 @@ def scaled_images(x: Any) -> Any:
             f"features['x'] is {tf.as_dtype(x.dtype).name}, expected uint8 0 to 255 or "
             "float32 0 to 1"
         )
-    return tf.reshape(x, [-1, 28, 28, 1])
+    return tf.reshape(x, [-1, form.height, form.width, form.channels])

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import tensorflow as tf
 from rich.table import Table
 
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models.layers import LAYERS
-from cnn_mnist.models.networks import NETWORKS
+from cnn_mnist.models.networks import logits_of
 from cnn_mnist.recipes import Recipe
 
 
@@ -19,14 +20,21 @@ class Layer(NamedTuple):
     parameters: int
 
 
-def layers_of(recipe: Recipe) -> list[Layer]:
+def layers_of(recipe: Recipe, form: Form = MNIST) -> list[Layer]:
     """The layers of a recipe's network, in the order in which the images pass them.
 
     Variables of a network that does not note its layers in `LAYERS` follow, one a row.
     """
     with tf.Graph().as_default():
-        images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
-        NETWORKS[recipe.network](images, training=False, dropout_rate=0.0, seed=recipe.seed)
+        shape = [None, form.height, form.width, form.channels]
+        logits_of(
+            recipe.network,
+            tf.compat.v1.placeholder(tf.float32, shape),
+            form.num_classes,
+            training=False,
+            dropout_rate=0.0,
+            seed=recipe.seed,
+        )
         sizes = {v.op.name: math.prod(v.shape) for v in tf.compat.v1.trainable_variables()}
         rows = []
         for output in tf.compat.v1.get_collection(LAYERS):
@@ -38,10 +46,12 @@ def layers_of(recipe: Recipe) -> list[Layer]:
     return rows
 
 
-def table(recipe: Recipe) -> Table:
+def table(recipe: Recipe, form: Form = MNIST) -> Table:
     """The layers as a table for the terminal, with the total below."""
-    layers = layers_of(recipe)
-    result = Table(title=f"network {recipe.network}: 28 x 28 images to 10 logits", show_footer=True)
+    layers = layers_of(recipe, form)
+    size = f"{form.height} x {form.width}" + f" x {form.channels}" * (form.channels > 1)
+    title = f"network {recipe.network}: {size} images to {form.num_classes} logits"
+    result = Table(title=title, show_footer=True)
     total = f"{sum(layer.parameters for layer in layers):,}"
     result.add_column("layer", footer="parameters in total")
     result.add_column("output shape", justify="right")

@@ -17,7 +17,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints.saver import non_finite
 from cnn_mnist.models import parts
 from cnn_mnist.utils.console import shows_bars
-from cnn_mnist.utils.process import SIGNALS, Ending
+from cnn_mnist.utils.process import SIGNALS, Ending, interactive, leave
 
 TRAIN_OP = tf.compat.v1.GraphKeys.TRAIN_OP
 WATCHED = "watched"  # the `watched` of each step, where the graph takes several steps a call
@@ -188,9 +188,13 @@ class StopOnSignal(estimator.SessionRunHook):
     received: signal.Signals | None = None
     _has_begun = False  # the first step
 
-    def __init__(self, show: Callable[[str], None] = no_note) -> None:
-        """`show` prints the line that tells, at once, that the step is being saved."""
+    def __init__(self, show: Callable[[str], None] = no_note, alone: bool = False) -> None:
+        """`show` prints the line that tells, at once, that the step is being saved.
+
+        `alone`: no other process waits for this one, so that it can end on the spot.
+        """
         self._show = show
+        self._alone = alone
 
     def __enter__(self) -> "StopOnSignal":
         # Python lets only the main thread listen to signals.
@@ -212,6 +216,8 @@ class StopOnSignal(estimator.SessionRunHook):
             signal.signal(each, handler)
         before = self._before[self.received]
         if not self._has_begun and callable(before):
+            if self._alone and isinstance(before, Ending) and not interactive():
+                leave(128 + number)  # an exception can hang where TensorFlow builds the graph
             before(number, frame)
             return
         for handler in self._before.values():

@@ -3,7 +3,7 @@
 For several there is a loop in the graph around the model function, and the Estimator's own hooks,
 which count calls, are replaced by hooks that count steps.
 
-Axes: n steps of a call, B batch.
+Axes: n steps of a call, B batch, H height, W width.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,9 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.data.calls import Calls
-from cnn_mnist.data.dataset import NUM_CLASSES
 from cnn_mnist.data.input_fns import calls_input_fn, in_one_scope, train_input_fn
 from cnn_mnist.models import scopes
-from cnn_mnist.models.model_fn import cnn_model_fn, summarize_accuracy
+from cnn_mnist.models.model_fn import cnn_model_fn, given, summarize_accuracy
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import hooks
 
@@ -107,12 +106,13 @@ def looped(features: Any, labels: Any, params: dict[str, Any], scaffold: Any) ->
     probabilities in the op `softmax_tensor` are those of the last.
 
     Args:
-      features: `{"x": images}`, `uint8 [n, B, 28, 28]`.
+      features: `{"x": images}`, `uint8 [n, B, H, W]`, or `[n, B, H, W, 3]`.
       labels: `int32 [n, B]`.
       params: of the model function.
       scaffold: of the result.
     """
     mode = estimator.ModeKeys.TRAIN
+    num_classes = given(params)[1].num_classes
     graph = tf.compat.v1.get_default_graph()
 
     def one_step(index: Any, watched: Any, *_: Any) -> tuple[Any, ...]:
@@ -122,7 +122,7 @@ def looped(features: Any, labels: Any, params: dict[str, Any], scaffold: Any) ->
             index = index + 1
         return index, watched, spec.loss, *map(spec.predictions.get, ("probabilities", "classes"))
 
-    scalar, rows, shares = map(tf.TensorShape, ([], [None], [None, NUM_CLASSES]))
+    scalar, rows, shares = map(tf.TensorShape, ([], [None], [None, num_classes]))
     with tf.name_scope("steps"), scopes.variables_outside():
         steps = tf.shape(labels)[0]
         index, watched, loss, probabilities, classes = tf.while_loop(
@@ -132,7 +132,7 @@ def looped(features: Any, labels: Any, params: dict[str, Any], scaffold: Any) ->
                 tf.constant(0),
                 tf.TensorArray(tf.float32, steps),
                 tf.constant(0.0),
-                tf.zeros([0, NUM_CLASSES]),
+                tf.zeros([0, num_classes]),
                 tf.zeros([0], tf.int64),
             ),
             shape_invariants=(scalar, None, scalar, shares, rows),

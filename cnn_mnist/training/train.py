@@ -85,17 +85,19 @@ def train(
     # What is trained, and on what.
     model_dir = str(model_dir)
     files.check_folder("model_dir", model_dir, writable=True)
+    fixed = fields if isinstance(recipe, str) else dataset.SPLIT_SIZES
     recipe = record.resolved(chosen(recipe, **fields), model_dir)
     require_known(recipe)
     if data is None:
-        data = dataset.load(data_dir, recipe.validation_size, recipe.train_size)
+        recipe, data = record.load(recipe, model_dir, data_dir, fixed)
     what = record.of(recipe, data)
 
     with begun(what, model_dir, progress) as (first_step, screen):
-        if tell_start(first_step, recipe, len(data.train), progress):
+        if tell_start(first_step, recipe, data, progress):
             return result(model_dir)
         from cnn_mnist import estimator
         from cnn_mnist.data.input_fns import naming_shard
+        from cnn_mnist.models.model_fn import params_of
         from cnn_mnist.training import config, loop, saving, validation
         from cnn_mnist.training import hooks as ours
 
@@ -104,13 +106,13 @@ def train(
         replicas = config.replicas(strategy, recipe, steps_per_call)
         run_config = config.run_config(recipe, model_dir, save_checkpoints_steps, replicas)
         steps = loop.Steps(recipe, run_config, steps_per_call, log_every_n_iter)
-        params = recipe.params()
+        params = params_of(recipe, data.form)
         classifier = estimator.Estimator(steps.model_fn, config=steps.run_config, params=params)
         events.begin(model_dir)
 
         # Hooks, in the order in which they act.
         with contextlib.ExitStack() as stack:
-            stop = stack.enter_context(ours.StopOnSignal(screen.print))
+            stop = stack.enter_context(ours.StopOnSignal(screen.print, alone=True))
             shown, note = stack.enter_context(ours.progress(recipe.steps, screen))
             of_run = [*steps.standard_hooks(), stop, ours.FiniteGuard(), *hooks, *shown]
             if log_every_n_iter:
@@ -148,7 +150,7 @@ def begun(what: Record, model_dir: str, progress: bool) -> Iterator[tuple[int, C
     with lock.held(model_dir), console.shown(progress) as screen:
         from cnn_mnist.checkpoints import restore
 
-        first_step = restore.resume(what.recipe, model_dir)
+        first_step = restore.resume(what.recipe, model_dir, what.form)
         place = Path(model_dir) / record.FILE
         if first_step and not place.exists():
             log.warning("%s is missing: taking the checkpoint for one of this very command", place)
@@ -156,14 +158,18 @@ def begun(what: Record, model_dir: str, progress: bool) -> Iterator[tuple[int, C
         yield first_step, screen
 
 
-def tell_start(first_step: int, recipe: Recipe, images: int, progress: bool) -> bool:
+def tell_start(first_step: int, recipe: Recipe, data: Dataset, progress: bool) -> bool:
     """Tells where the training begins; returns whether nothing is left to train."""
     done = first_step >= recipe.steps
     if progress and done:
         print(f"step {first_step:,} of {recipe.steps:,} is reached: nothing left to train")
     elif progress:
         origin = f"resuming at step {first_step:,}" if first_step else "starting"
-        print(f"{origin}: {images:,} training images, {recipe.steps:,} steps", flush=True)
+        images = (
+            f"{len(data.train):,} training images, {len(data.validation):,} for validation, "
+            f"{len(data.test):,} for tests"
+        )
+        print(f"{origin}: {images}, {recipe.steps:,} steps", flush=True)
     return done
 
 

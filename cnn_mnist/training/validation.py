@@ -16,6 +16,7 @@ from cnn_mnist.checkpoints.record import Record
 from cnn_mnist.checkpoints.restore import BEST
 from cnn_mnist.data.calls import Calls
 from cnn_mnist.data.dataset import Split
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.input_fns import EVAL_BATCH_SIZE
 from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import scored_variables
@@ -39,9 +40,9 @@ class Scorer:
       variables: the names of those that `score` takes.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, form: Form = MNIST) -> None:
         with tf.Graph().as_default():
-            graph = graphs.build(recipe, estimator.ModeKeys.EVAL)
+            graph = graphs.build(recipe, estimator.ModeKeys.EVAL, form)
             self._images, self._labels = graph.images, graph.labels
             metrics = graph.spec.eval_metric_ops
             self._metrics = {name: value for name, (value, _) in metrics.items()}
@@ -113,12 +114,13 @@ class ValidationHook(estimator.SessionRunHook):
     def __init__(
         self, what: Record, split: Split, model_dir: str, show: Show, calls: Calls
     ) -> None:
-        self._recipe, self._split, self._calls = what.recipe, split, calls
+        self._recipe, self._form = what.recipe, what.form
+        self._split, self._calls = split, calls
         self._open_scores = functools.partial(Scores, what, model_dir, show)
 
     def begin(self) -> None:
         self._scores = self._open_scores()
-        self._scorer = Scorer(self._recipe)
+        self._scorer = Scorer(self._recipe, self._form)
         self._step = tf.compat.v1.train.get_global_step()
         every = {v.op.name: v for v in tf.compat.v1.global_variables()}
         self._variables = {name: every[name] for name in self._scorer.variables}

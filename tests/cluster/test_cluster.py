@@ -7,6 +7,8 @@ import shutil
 import numpy as np
 import pytest
 from clusters import BATCH, IMAGES, SEED, STEPS, flags, launch, start, train
+from form_data import FORMS, arrays
+from mnist_files import write_idx
 
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.data.splits import batch_indices
@@ -186,3 +188,20 @@ def test_a_cluster_reads_as_many_digits_as_one_process(cnn_mnist, tmp_path):
         printed = launch(folder, f"--strategy={strategy}", *flags, f"--model_dir={folder / 'm'}")
         accuracy = float(re.search(r"evaluator \| test accuracy ([\d.]+)", printed)[1])
         assert accuracy == pytest.approx(expected, abs=tolerance), strategy
+
+
+@pytest.mark.long
+def test_a_cluster_trains_small_colour_images_of_five_classes(mnist, tmp_path):
+    """In step, two processes come to what one comes to."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    write_idx(data_dir, arrays(mnist, FORMS["unlike"], train=167))
+    with start("cnn_mnist.main", flags(data_dir, "model_dir"), tmp_path / "one") as process:
+        printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    synchronous(data_dir, tmp_path / "two", workers=1)
+    found, expected = (variables(tmp_path / name / "model_dir") for name in ("two", "one"))
+    assert found.keys() == expected.keys()
+    assert found["dense_1/kernel"].shape == (128, 5)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=2e-3, err_msg=name)

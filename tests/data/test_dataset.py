@@ -22,7 +22,7 @@ from mnist_files import (
     write_npz,
 )
 
-from cnn_mnist.data import dataset
+from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import load
 
 
@@ -202,3 +202,108 @@ def test_unreadable_file(tmp_path, monkeypatch, name):
     path.mkdir()
     message = failure(load, tmp_path, 2)
     assert message.startswith(f"{path}: byte offset 0: expected a regular file, found a folder, ")
+
+
+# Classes, and small sets
+
+
+def labelled(labels, folder, name="y_train"):
+    """The folder of a set whose training labels are these."""
+    count = len(labels)
+    images = np.random.default_rng(5).integers(0, 256, (count, 9, 11), dtype=np.uint8)
+    arrays = {"x_train": images, "y_train": np.array(labels, np.uint8)}
+    return write_idx(folder, {**arrays, "x_test": images[:4], "y_test": arrays["y_train"][:4]})
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([0, 1, 1], 2), ([2, 0, 2, 1], 3), ([0, 7, 7, 3], 8), (list(range(26)), 26)],
+)
+def test_the_highest_training_label_tells_the_number_of_classes(tmp_path, labels, classes):
+    data = load(labelled(labels, tmp_path), 0)
+    assert data.form == limits.numbered(9, 11, 1, classes)
+    assert data.train.images.shape == (len(labels), 9, 11)
+
+
+@pytest.mark.parametrize(
+    ("labels", "offset", "expected", "found"),
+    [
+        ([0, 0, 0], 8, "2 to 1,000 classes", "the label 0 alone"),
+        ([0, 3, 137, 1], 10, "an image of every class from 0 to 137, the highest label", "none"),
+        (
+            [*range(11), 12],
+            19,
+            "an image of every class from 0 to 12, the highest",
+            "none of class",
+        ),
+    ],
+)
+def test_labels_that_make_no_classes(tmp_path, labels, offset, expected, found):
+    message = failure(load, labelled(labels, tmp_path), 0)
+    assert message.startswith(f"{tmp_path / TRAIN_Y}: byte offset {offset}: expected {expected}")
+    # The place is that of the highest label, or the first.
+    assert f"found {found}" in message
+
+
+def test_a_label_of_no_class_among_the_tests(tmp_path):
+    labelled([0, 1, 2, 1], tmp_path)
+    (tmp_path / TEST_Y).write_bytes(idx(np.array([0, 2, 3, 1], np.uint8)))
+    start = f"{tmp_path / TEST_Y}: byte offset 10: expected a label from 0 to 2, found 3 "
+    assert failure(load, tmp_path, 0).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "validation"),
+    [(60, 5000, 6), (60, 12, 12), (60, 13, 6), (60, 0, 0), (9, 5000, 1), (4, 5000, 0)],
+)
+def test_a_default_gives_way_to_small_data(tmp_path, count, size, validation):
+    folder = labelled([k % 3 for k in range(3, 3 + count)], tmp_path)
+    if count > 30:
+        data = load(folder, size, 5500, fixed=())
+        assert (len(data.validation), len(data.train)) == (validation, count - validation)
+        front = load(folder, 0).train.images[:validation]
+        np.testing.assert_array_equal(data.validation.images, front)
+    assert len(load(folder, size, fixed=["train_size"]).validation) == validation
+    if size == 5000:
+        assert len(load(folder).validation) == validation
+        assert "--validation_size: expected 0 to " in failure(load, folder, size)
+
+
+def test_a_smaller_validation_split_grows_until_it_has_every_class(tmp_path):
+    """From a tenth, 6 images, up to a fifth, 12."""
+    mixed = [k % 2 for k in range(60)]
+    for first, expected in ((5, 6), (8, 9), (11, 12), (12, 12), (40, 12)):
+        labels = [*mixed]
+        labels[first] = 2
+        folder = tmp_path / str(first)
+        folder.mkdir()
+        data = load(labelled(labels, folder))
+        assert len(data.validation) == expected
+        assert (2 in data.validation.labels) == (first < 12)
+
+
+def test_a_data_set_is_what_it_says():
+    images, labels = np.zeros((5, 9, 11), np.uint8), np.array([0, 1, 2, 1, 0], np.int32)
+    split, form = dataset.Split(images, labels), limits.numbered(9, 11, 1, 3)
+    assert dataset.Dataset(split, split, split, form).form == form
+    for wrong, found in (
+        (limits.numbered(11, 9, 1, 3), r"images of the shape \[9, 11\]"),
+        (limits.numbered(9, 11, 3, 3), r"images of the shape \[9, 11\]"),
+        (limits.numbered(9, 11, 1, 2), "labels from 0 to 2"),
+    ):
+        with pytest.raises(dataset.DatasetError, match=f"^the train images: .* found {found}; "):
+            dataset.Dataset(split, split, split, wrong)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"height": 7}, "^height=7: expected 8 to 256"),
+        ({"width": 28.0}, r"^width=28\.0: expected 8 to 256"),
+        ({"channels": 2}, "^channels=2: expected 1 or 3"),
+        ({"num_classes": 1001}, "^num_classes=1001: expected 2 to 1,000"),
+    ],
+)
+def test_sizes_that_no_network_takes(sizes, message):
+    with pytest.raises(limits.InputError, match=message):
+        limits.of_sizes(sizes)

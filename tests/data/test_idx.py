@@ -42,22 +42,29 @@ def test_input_output_error():
     assert re.search(r"mem: byte offset 0: .* found OSError \(Input/output error\)", message)
 
 
+IMAGES = "magic number 0x00000803 (uint8, 3-D) or magic number 0x00000804 (uint8, 4-D)"
+GAP = "an image of every class from 0 to 10, the highest label"
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize(
     ("key", "offset", "value", "at", "expected", "found"),
     [
-        ("x_train", 0, b"\x01", 0, "magic number 0x00000803 (uint8, 3-D)", "0x01000803"),
-        ("x_train", 1, b"\x01", 0, "magic number 0x00000803 (uint8, 3-D)", "0x00010803"),
-        ("x_train", 2, b"\x0d", 0, "magic number 0x00000803 (uint8, 3-D)", "0x00000d03"),
-        ("x_test", 3, b"\x01", 0, "magic number 0x00000803 (uint8, 3-D)", "0x00000801"),
+        ("x_train", 0, b"\x01", 0, IMAGES, "0x01000803"),
+        ("x_train", 1, b"\x01", 0, IMAGES, "0x00010803"),
+        ("x_train", 2, b"\x0d", 0, IMAGES, "0x00000d03"),
+        ("x_test", 3, b"\x01", 0, IMAGES, "0x00000801"),
         ("y_test", 3, b"\x03", 0, "magic number 0x00000801 (uint8, 1-D)", "0x00000803"),
         ("y_train", 2, b"\x09", 0, "magic number 0x00000801 (uint8, 1-D)", "0x00000901"),
         ("x_train", 4, bytes(4), 4, "a size of at least 1 for dimension 0", "0"),
         ("y_test", 4, bytes(4), 4, "a size of at least 1 for dimension 0", "0"),
         ("x_test", 8, bytes(4), 8, "a size of at least 1 for dimension 1", "0"),
-        ("x_train", 11, b"\x1b", 8, "images of 28 x 28 pixels", "a side of 27"),
-        ("x_train", 15, b"\x1d", 12, "images of 28 x 28 pixels", "a side of 29"),
-        ("y_train", 8 + 5, b"\x0a", 13, "a label from 0 to 9", "10 (label number 5)"),
+        ("x_train", 11, b"\x07", 8, "images with sides of 8 to 256 pixels", "a side of 7"),
+        ("x_train", 14, b"\x01", 12, "images with sides of 8 to 256 pixels", "a side of 284"),
+        ("x_test", 11, b"\x1b", 8, "images of 28 x 28 pixels", "a side of 27"),
+        ("x_test", 15, b"\x1d", 12, "images of 28 x 28 pixels", "a side of 29"),
+        ("y_train", 8 + 5, b"\x0a", 13, GAP, "none of class 3"),
+        ("y_test", 8 + 1, b"\x0a", 9, "a label from 0 to 9", "10 (label number 1)"),
         ("y_test", 8 + 2, b"\xff", 10, "a label from 0 to 9", "255 (label number 2)"),
     ],
 )
@@ -74,7 +81,7 @@ def test_read_idx_refuses_other_dimensions(tmp_path):
     path = tmp_path / "pairs"
     path.write_bytes(idx(np.zeros((3, 2), np.uint8)))
     assert failure(read_idx, path).startswith(
-        f"{path}: byte offset 0: expected magic number 0x00000803 (uint8, 3-D) "
+        f"{path}: byte offset 0: expected {IMAGES} "
         "or magic number 0x00000801 (uint8, 1-D), found 0x00000802; "
     )
 

@@ -11,16 +11,25 @@ from mnist_files import FILES, failure, make_arrays, npy, peak_of, write_member,
 
 from cnn_mnist.data.dataset import load
 
+SIDES, MNIST = "images with sides of 8 to 256 pixels", "images of 28 x 28 pixels"
+
+
+def wide(images, channels):
+    return np.repeat(images[..., None], channels, axis=3)
+
 
 def test_npz_refuses_other_arrays(tmp_path):
     made = make_arrays()
-    images = "uint8 images of shape [N, 28, 28], N at least 1"
+    images = "uint8 images of shape [N, H, W] or [N, H, W, C], N at least 1"
     labels = "integer labels of shape [N], N at least 1"
     for key, array, expected, found in (
         ("x_train", made["x_train"].astype(np.float32), images, "float32 [7, 28, 28]"),
         ("x_test", made["x_test"].astype(np.int8), images, "int8 [3, 28, 28]"),
         ("x_train", made["x_train"].reshape(7, 784), images, "uint8 [7, 784]"),
-        ("x_train", made["x_train"][:, :27], images, "uint8 [7, 27, 28]"),
+        ("x_train", made["x_train"][:, :7], SIDES, "a side of 7 in [7, 7, 28]"),
+        ("x_test", made["x_test"][:, :27], MNIST, "a side of 27 in [3, 27, 28]"),
+        ("x_train", wide(made["x_train"], 2), "images of 1 or 3 channels", "2 in [7, 28, 28, 2]"),
+        ("x_test", wide(made["x_test"], 3), "images of 1 channels", "3 in [3, 28, 28, 3]"),
         ("x_train", made["x_train"][:0], images, "uint8 [0, 28, 28]"),
         ("x_train", np.uint8(1), images, "uint8 []"),
         ("x_train", made["x_train"].astype(object), images, "object [7, 28, 28]"),

@@ -25,6 +25,9 @@ def entry(field, value):
     return lambda content: content["train"][1].__setitem__(field, value)
 
 
+FORM = {"height": 28, "width": 28, "channels": 1, "class_names": list("0123456789")}
+
+
 def without(field):
     return lambda content: content["train"][1].__delitem__(field)
 
@@ -94,6 +97,11 @@ def test_a_list_that_is_none_is_refused(folder, text, found):
         *[(entry("bytes", v), '"train"[1]."bytes": ') for v in (0, -3, "9", 1e9, False)],
         (entry("bytes", 17 * 800), '"train"[1]."bytes": '),
         *[(entry("sha256", v), '"train"[1]."sha256": ') for v in ("", "0" * 63, "G" * 64, 5)],
+        *[
+            (lambda content, form=form: content.update(form=form), '"form": ')
+            for form in (None, [], {}, FORM | {"width": 7}, FORM | {"class_names": ["a"]})
+        ],
+        (lambda content: content.update(form=FORM | {"height": 99}), '"train"[0]."bytes": '),
         (lambda content: content.pop("test"), '"test": '),
         (lambda content: content["test"].append("x"), '"test"[2]: '),
         (

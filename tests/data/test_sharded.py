@@ -123,7 +123,9 @@ def test_rows_decode_only_what_they_were_asked_for(shards, monkeypatch):
     monkeypatch.setattr(
         sharded.tfrecord.Records,
         "decode",
-        lambda records, chosen: decoded.append(len(chosen)) or original(records, chosen),
+        lambda records, chosen, form: (
+            decoded.append(len(chosen)) or original(records, chosen, form)
+        ),
     )
     read, whole = [], sharded.tfrecord.read
     monkeypatch.setattr(

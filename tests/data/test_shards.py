@@ -220,7 +220,8 @@ def test_after_sigkill_the_same_command_ends_with_the_same_bits(
         path.symlink_to(tmp_path / "other" / path.name)
     resumed = cnn_mnist(*flags)
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.startswith(f"resuming at step {reached}: 130 training images, 31 steps\n")
+    images = "130 training images, 37 for validation, 67 for tests"
+    assert resumed.stdout.startswith(f"resuming at step {reached}: {images}, 31 steps\n")
     assert_same_variables(variables(tmp_path / "model_dir"), uninterrupted)
 
 
@@ -260,11 +261,8 @@ def test_another_list_of_shards_is_another_run(folder, uninterrupted, tmp_path, 
 
 
 def test_the_data_are_drawn(folder, small, small_data_dir, tmp_path):
-    digits = [str(digit) for digit in range(10)]
-    ours = report.write_data_figures(dataset.load(folder, 37), digits, tmp_path / "ours")
-    theirs = report.write_data_figures(
-        dataset.load(small_data_dir, 37), digits, tmp_path / "theirs"
-    )
+    ours = report.write_data_figures(dataset.load(folder, 37), tmp_path / "ours")
+    theirs = report.write_data_figures(dataset.load(small_data_dir, 37), tmp_path / "theirs")
     assert ours["labels"] == theirs["labels"]
     assert ours["examples"].startswith(b"\x89PNG")
 
@@ -279,5 +277,7 @@ def test_train_and_report(folder, cnn_mnist):
         "--steps_per_call=2",
     )
     assert result.returncode == 0, result.stderr
-    assert "starting: 100 training images, 3 steps" in result.stdout
+    assert (
+        "starting: 100 training images, 37 for validation, 67 for tests, 3 steps" in result.stdout
+    )
     assert "on 67 images at step 3" in result.stdout

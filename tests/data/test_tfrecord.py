@@ -10,7 +10,8 @@ import tensorflow as tf
 from mnist_files import failure, peak_of
 from shard_files import flip, numbered
 
-from cnn_mnist.data import shard_list, tfrecord
+from cnn_mnist.data import limits, shard_list, tfrecord
+from cnn_mnist.data.dataset import DatasetError
 from cnn_mnist.data.shard_list import Shard
 
 RECORD = 838  # bytes, in files that are written here
@@ -177,7 +178,7 @@ def test_a_length_that_is_a_claim_takes_no_memory(tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(header + struct.pack("<I", crc[0]))
     peak, message = peak_of(read_all, path, 1)
-    assert "expected a record of at most 65536 bytes" in message
+    assert "expected a record of at most 262144 bytes" in message
     assert peak < 1 << 20
 
 
@@ -186,3 +187,26 @@ def test_what_is_no_file_is_refused(tmp_path):
     assert "a regular file" in refused(tmp_path / "pipe")
     assert "a regular file" in refused(tmp_path)
     assert "FileNotFoundError" in refused(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("size", "classes"), [((9, 13), 128), ((9, 13, 3), 129), ((11, 8), 1000)])
+def test_records_of_other_forms_come_back_and_are_those_of_tensorflow(tmp_path, size, classes):
+    form = limits.numbered(*(*size, 1)[:3], classes)
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, (7, *size), dtype=np.uint8)
+    labels = np.array([0, classes - 1, 5, 127, 126, classes // 2, 1], np.int32)
+    path = tmp_path / "ours"
+    path.write_bytes(tfrecord.encode(images, labels, form).tobytes())
+    (records,) = tfrecord.read(path, 7)
+    for found, expected in zip(records.decode(slice(None), form), (images, labels), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    features = [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
+    assert [f.features.feature["label"].int64_list.value[0] for f in features] == labels.tolist()
+    (theirs,) = tfrecord.read(write_records(tmp_path / "theirs", examples_of(images, labels)), 7)
+    for found, expected in zip(theirs.decode(slice(None), form), (images, labels), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    fewer = limits.numbered(*(*size, 1)[:3], classes - 1)
+    with pytest.raises(
+        DatasetError, match=f'"label" from 0 to {classes - 2}, found .*{classes - 1}'
+    ):
+        records.decode(slice(None), fewer)

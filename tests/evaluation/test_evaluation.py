@@ -3,6 +3,8 @@ import pytest
 import tensorflow as tf
 from estimators import estimator_of
 
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.data.input_fns import EVAL_BATCH_SIZE, train_input_fn
 from cnn_mnist.evaluation import scoring
 from cnn_mnist.recipes import Recipe
@@ -18,7 +20,9 @@ def test_the_report_counts_every_image_once(mnist, tmp_path):
     split = type(mnist.test)(mnist.test.images[:701], mnist.test.labels[:701])
     assert len(split) % EVAL_BATCH_SIZE != 0
     checkpoint = str(tmp_path / "model.ckpt-40")
-    report, step = scoring.score(recipe, checkpoint, split, NAMES, str(tmp_path))
+    report, step = scoring.score(
+        recipe, checkpoint, split, limits.named(MNIST, NAMES), str(tmp_path)
+    )
     assert step == 40
 
     feed = lambda: tf.data.Dataset.from_tensors({"x": split.images})  # noqa: E731

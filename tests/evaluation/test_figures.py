@@ -286,3 +286,37 @@ def test_neither_tensorflow_nor_pyplot_is_loaded():
     code += "print([m for m in ('tensorflow', 'matplotlib.pyplot') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize("classes", [41, 1000])
+def test_many_classes_have_room(classes):
+    """Figures stay of a size that can be drawn and looked at."""
+    names = [f"class {k}" for k in range(classes)]
+    counts = np.eye(classes, dtype=np.int64)
+    matrix = figures.confusion_matrix(counts, names)
+    assert matrix.axes[0].images[0].get_array().shape == (classes, classes)
+    assert not matrix.axes[0].texts
+    labels = [label.get_text() for label in matrix.axes[0].get_yticklabels()]
+    assert len(labels) <= 40 and labels[0] == "class 0"
+    images = np.full([classes, 9, 13, 3], 7, np.uint8)
+    sheet = figures.examples(images, np.arange(classes), names, per_class=2)
+    bars = figures.label_distribution({"test": np.arange(classes)}, names)
+    for figure in (matrix, sheet, bars):
+        width, height = figure.get_size_inches()
+        assert width < 25 and height < 25
+        assert figures.png(figure).startswith(b"\x89PNG")
+    for figure in (sheet, bars):
+        assert figure.get_suptitle().endswith(f"(the first 40 of {classes:,})")
+        assert len(figure.axes[0].get_yticklabels()) == 40
+    assert bars.axes[0].get_title(loc="left") == f"test: {classes * (classes - 1) // 2:,}"
+
+
+def test_examples_of_another_size_in_colour():
+    images = np.zeros([3, 9, 13, 3], np.uint8)
+    images[...] = np.array([10, 20, 30])[:, None, None, None] + np.array([0, 1, 2])
+    sheet = figures.examples(images, np.array([1, 0, 1]), ["a", "b"], per_class=2)
+    shown = np.asarray(sheet.axes[0].images[0].get_array())
+    assert shown.shape == (2 * 12 - 3, 2 * 16 - 3, 3)
+    assert shown[0, 0].tolist() == [20, 21, 22]
+    assert shown[12, 0].tolist() == [10, 11, 12] and shown[20, 28].tolist() == [30, 31, 32]
+    assert shown[0, 16].tolist() == [0, 0, 0]  # there is one of class a

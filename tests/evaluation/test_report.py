@@ -130,13 +130,12 @@ def events(folder):
 
 
 def test_data_figures(small, tmp_path):
-    digits = [str(digit) for digit in range(10)]
-    pictures = report.write_data_figures(small, digits, tmp_path / "data")
+    pictures = report.write_data_figures(small, tmp_path / "data")
     assert found(tmp_path / "data") == {
         "examples.png": pictures["examples"],
         "labels.png": pictures["labels"],
     }
-    again = report.write_data_figures(small, digits, tmp_path / "again")
+    again = report.write_data_figures(small, tmp_path / "again")
     assert again == pictures
     assert pictures["examples"] != pictures["labels"]
 
@@ -152,6 +151,6 @@ def test_data_figures_leave_out_a_split_without_images(small, tmp_path, monkeypa
 
     original = report.figures.label_distribution
     monkeypatch.setattr(report.figures, "label_distribution", spy)
-    report.write_data_figures(data, [str(digit) for digit in range(10)], tmp_path)
+    report.write_data_figures(data, tmp_path)
     assert list(seen) == ["train", "test"]
     np.testing.assert_array_equal(seen["test"], np.bincount(small.test.labels, minlength=10))

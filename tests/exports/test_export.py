@@ -119,7 +119,7 @@ def test_a_failed_export_leaves_nothing(small, model_dir, tmp_path, monkeypatch)
     with pytest.raises(restore.CheckpointError, match="another network"):
         saved_model.saved_model(other, model_dir, str(tmp_path / "out"), small.test.images)
 
-    def broken(recipe, checkpoint, folder):
+    def broken(recipe, checkpoint, folder, form):
         tf.io.gfile.makedirs(folder)
         raise OSError("no space left")
 

@@ -1,6 +1,5 @@
 """The layers model of TensorFlow.js, read and computed by an interpreter of its own."""
 
-import dataclasses
 import json
 import re
 import resource
@@ -8,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layers_models import Exported
 
 from cnn_mnist import Predictor
 from cnn_mnist.checkpoints import restore, saver
+from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.exports import tfjs
 from cnn_mnist.models.networks import MEMBERS, NETWORKS
 from cnn_mnist.recipes import Recipe
@@ -37,104 +39,19 @@ LAYERS = {
     ),
     "keras_mlp": "mirrored normalized unit_columns flatten dense dense_1 dropout dense_2",
     "core_mlp": "flatten dense dense_1 dropout dense_2",
+    "colour_cnn": (
+        "conv2d batch_normalization max_pool relu conv2d_1 batch_normalization_1 relu_1 "
+        "conv2d_2 batch_normalization_2 max_pool_1 relu_2 "
+        "conv2d_3 batch_normalization_3 max_pool_2 relu_3 flatten dropout dense"
+    ),
 }
+
+
+def named(names):
+    return limits.named(MNIST, names)
+
+
 FIXED = ["mirrored", "normalized", "unit_columns"]
-
-
-@dataclasses.dataclass
-class Exported:
-    """A network that was trained for a moment, and the model that was written of it."""
-
-    recipe: Recipe
-    model_dir: str
-    folder: Path
-
-    def __post_init__(self):
-        self.model = json.loads((self.folder / "model.json").read_bytes())
-        self.layers = self.model["modelTopology"]["config"]["layers"]
-        content = (self.folder / "weights.bin").read_bytes()
-        self.weights = {}
-        for entry in self.model["weightsManifest"][0]["weights"]:
-            assert entry["dtype"] == "float32"
-            size = 4 * int(np.prod(entry["shape"]))
-            values = np.frombuffer(content[:size], "<f4").reshape(entry["shape"])
-            self.weights[entry["name"]] = values
-            content = content[size:]
-        assert content == b""
-
-    def run(self, images, count=None, dtype=np.float64):
-        """What the first `count` layers make of images `[B, 28, 28]`, 0 to 1; None for all."""
-        net = images[..., None].astype(dtype)
-        outputs = {}
-        for layer in self.layers[:count]:
-            name = layer["config"]["name"]
-            weights = [v.astype(dtype) for n, v in self.weights.items() if n.startswith(name + "/")]
-            for inputs in layer.get("inbound_nodes", []):
-                assert [node[1:] for node in inputs] == [[0, 0, {}]] * len(inputs)
-                net = [outputs[node[0]] for node in inputs]
-                net = net if layer["class_name"] == "Average" else net[0]
-            net = COMPUTE[layer["class_name"]](net, layer["config"], *weights)
-            net = ACTIVATIONS[layer["config"].get("activation", "linear")](net)
-            outputs[name] = net
-        return net
-
-
-def conv2d(net, config, kernel, bias=0):
-    height, width = config["kernel_size"]
-    assert kernel.shape == (height, width, net.shape[-1], config["filters"])
-    if config["padding"] == "same":
-        up, left = (height - 1) // 2, (width - 1) // 2
-        margins = [(0, 0), (up, height - 1 - up), (left, width - 1 - left), (0, 0)]
-        net = np.pad(net, margins)
-    windows = np.lib.stride_tricks.sliding_window_view(net, (height, width), axis=(1, 2))
-    return np.einsum("byxcij,ijcf->byxf", windows, kernel, optimize=True) + bias
-
-
-def max_pooling2d(net, config):
-    assert config["pool_size"] == config["strides"] == [2, 2]
-    b, height, width, c = net.shape
-    return net.reshape(b, height // 2, 2, width // 2, 2, c).max(axis=(2, 4))
-
-
-def batch_normalization(net, config, gamma, beta, mean, variance):
-    return gamma * (net - mean) / np.sqrt(variance + config["epsilon"]) + beta
-
-
-def layer_normalization(net, config, gamma, beta):
-    assert config["center"] and config["scale"]
-    axes = tuple(config["axis"])
-    mean, variance = net.mean(axis=axes, keepdims=True), net.var(axis=axes, keepdims=True)
-    gamma, beta = gamma[None, :, None], beta[None, :, None]
-    return gamma * (net - mean) / np.sqrt(variance + net.dtype.type(config["epsilon"])) + beta
-
-
-def dense(net, config, kernel, bias):
-    assert kernel.shape == (net.shape[-1], config["units"])
-    return net @ kernel + bias
-
-
-def softmax(net):
-    powers = np.exp(net - net.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-COMPUTE = {
-    "Conv2D": conv2d,
-    "MaxPooling2D": max_pooling2d,
-    "BatchNormalization": batch_normalization,
-    "LayerNormalization": layer_normalization,
-    "Dense": dense,
-    "Flatten": lambda net, config: net.reshape(len(net), -1),
-    "Activation": lambda net, config: net,
-    "Dropout": lambda net, config: net,
-    "InputLayer": lambda net, config: net,
-    "Average": lambda nets, config: np.mean(nets, axis=0),
-}
-ACTIVATIONS = {
-    "linear": lambda net: net,
-    "relu": lambda net: np.maximum(net, 0),
-    "softmax": softmax,
-}
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -151,7 +68,7 @@ def exported(request, small, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("trained"))
     train(recipe, model_dir, data=small, progress=False, log_every_n_iter=0)
     folder = tmp_path_factory.mktemp("exported") / "deep" / "model"
-    tfjs.layers_model(recipe, model_dir, str(folder), NAMES)
+    tfjs.layers_model(recipe, model_dir, str(folder), named(NAMES))
     return Exported(recipe, model_dir, folder)
 
 
@@ -182,8 +99,9 @@ def test_what_is_in_the_folder(exported):
         "network": exported.recipe.network,
         "step": 12,
         "class_names": NAMES,
-        "input": tfjs.INPUT,
-        "output": tfjs.OUTPUT,
+        "image_shape": [28, 28, 1],
+        "input": "float32 [B, 28, 28, 1], 0 to 1, light ink on dark ground",
+        "output": "float32 [B, 10], the probability of each class",
     }
     if exported.recipe.network == "committee":
         assert topology["class_name"] == "Functional"
@@ -241,13 +159,13 @@ def test_columns_of_any_brightness_get_the_length_1(exported, images, brightness
 @pytest.mark.parametrize("exported", ["tfjs"], indirect=True)
 def test_what_cannot_be_exported_leaves_nothing(exported, tmp_path):
     def export(recipe=exported.recipe, model_dir=exported.model_dir, to=tmp_path / "out"):
-        tfjs.layers_model(recipe, str(model_dir), str(to), NAMES)
+        tfjs.layers_model(recipe, str(model_dir), str(to), named(NAMES))
 
     with pytest.raises(restore.CheckpointError, match="another network"):
         export(Recipe(network="cnn"))
     with pytest.raises(restore.CheckpointError, match="holds no checkpoint"):
         export(model_dir=tmp_path)
-    with pytest.raises(InputError, match=r"^--format=tfjs: expected .*core_mlp, found soup; "):
+    with pytest.raises(InputError, match=r"^--format=tfjs: expected .*colour_cnn, found soup; "):
         export(Recipe(network="soup"))
     with pytest.raises(InputError, match=r"^--export_dir=.*model: is not empty"):
         export(to=exported.folder)

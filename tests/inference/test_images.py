@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from sevens import BLACK, WHITE, encoded, saved, seven
 
+from cnn_mnist.data import limits
 from cnn_mnist.inference import images, ink
 from cnn_mnist.inference.images import ImageError, find_images, read_image
 from conftest import ROOT
@@ -329,3 +330,19 @@ def test_the_drawn_digits_are_what_the_script_draws():
 @pytest.mark.parametrize("name", draw_digits.DRAWINGS)
 def test_the_drawn_digits_are_placed_as_mnist(name):
     assert_placed_as_mnist(read_image(DIGITS / f"{name}.png"))
+
+
+@pytest.mark.parametrize("form", [limits.numbered(32, 32, 3, 5), limits.numbered(9, 13, 1, 5)])
+def test_pictures_for_other_networks_are_taken_whole(tmp_path, form):
+    """In the size and the channels of the training's images; one of that size stays as it is."""
+    pixels = np.random.default_rng(3).integers(0, 256, form.image_shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "same.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "same.png", form), pixels)
+    large = np.kron(pixels, np.ones((6, 6, 1)[: pixels.ndim], np.uint8))
+    Image.fromarray(large).save(tmp_path / "large.png")
+    found = read_image(tmp_path / "large.png", form)
+    assert (found.shape, found.dtype) == (form.image_shape, np.uint8)
+    assert np.corrcoef(found.ravel(), pixels.ravel())[0, 1] > 0.95
+    other = Image.fromarray(pixels).convert("L" if form.channels == 3 else "RGB")
+    other.save(tmp_path / "other.png")
+    assert read_image(tmp_path / "other.png", form).shape == form.image_shape

@@ -19,7 +19,10 @@ from cnn_mnist.recipes import Recipe
 from conftest import ROOT
 
 DIGITS = ROOT / "tests" / "digits"
-ROWS = [Answer("a.png", 3, 0.75, 8, 0.125), Answer('b "2", c.png', 0, 1.0, 9, 0.0)]
+ROWS = [
+    Answer("a.png", 3, 0.75, 8, 0.125, "3", "8"),
+    Answer('b "2", c.png', 0, 1.0, 9, 0.0, "0", "9"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +153,7 @@ def test_answers():
     probabilities[0, [4, 9]] = 0.25, 0.67
     probabilities[1, [0, 1]] = 0.46, 0.46  # a tie: the lower digit first, as argmax has it
     found = predict.answers([Path("a.png"), Path("b\udcff.png")], probabilities)
-    assert found[0] == Answer("a.png", 9, pytest.approx(0.67), 4, 0.25)
+    assert found[0] == Answer("a.png", 9, pytest.approx(0.67), 4, 0.25, "9", "4")
     assert (found[1].digit, found[1].runner_up) == (0, 1)
     assert found[1].file == "b\\udcff.png"
 
@@ -163,11 +166,28 @@ def test_table():
     ]
 
 
+def test_classes_with_names_are_called_by_them():
+    names = ["cat", "a long name", "owl"]
+    probabilities = np.array([[0.2, 0.7, 0.1], [0.1, 0.25, 0.65]], np.float32)
+    found = predict.answers([Path("x.png"), Path("y.png")], probabilities, names)
+    assert [(row.digit, row.name, row.runner_up_name) for row in found] == [
+        (1, "a long name", "cat"),
+        (2, "owl", "a long name"),
+    ]
+    assert predict.as_table(found).splitlines() == [
+        "file   class        probability  runner-up",
+        "x.png  a long name        70.0%  cat (20.0%)",
+        "y.png  owl                65.0%  a long name (25.0%)",
+    ]
+
+
 def test_json_and_csv_give_the_rows_back():
     assert [Answer(**row) for row in json.loads(predict.as_json(ROWS))] == ROWS
     text = predict.as_csv(ROWS)
-    assert text.splitlines()[0] == "file,digit,probability,runner_up,runner_up_probability"
-    kinds = (str, int, float, int, float)
+    assert text.splitlines()[0] == (
+        "file,digit,probability,runner_up,runner_up_probability,name,runner_up_name"
+    )
+    kinds = (str, int, float, int, float, str, str)
     rows = list(csv.reader(io.StringIO(text)))[1:]
     values = [[kind(value) for kind, value in zip(kinds, row, strict=True)] for row in rows]
     assert [Answer(*row) for row in values] == ROWS

@@ -147,3 +147,26 @@ def test_affine_shifts_turns_and_zooms_each_image_by_amounts_of_its_own():
         assert found.std() == pytest.approx(limit / math.sqrt(3), rel=0.15), name
     each = np.corrcoef([found for found, *_ in amounts.values()])
     assert np.abs(each - np.eye(5)).max() < 0.2
+
+
+def test_half_of_the_images_are_mirrored_each_channel_alike():
+    pictures = np.random.default_rng(4).random((200, 9, 13, 3), np.float32)
+    np.testing.assert_allclose(warped(pictures, steps=(-1.0, 1.0)), pictures[:, :, ::-1], atol=1e-6)
+    mirrored = augment.Augment(mirror=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(augment.AUGMENTS, "mirror", mirrored)
+        found = run(pictures, "mirror")
+        later = run(pictures, "mirror", step=1)
+    same = np.abs(found - pictures).max(axis=(1, 2, 3)) < 1e-5
+    other = np.abs(found - pictures[:, :, ::-1]).max(axis=(1, 2, 3)) < 1e-5
+    assert (same ^ other).all()
+    assert 70 < other.sum() < 130
+    assert (np.abs(later - found).max(axis=(1, 2, 3)) > 1e-3).any()
+
+
+def test_a_shifted_and_mirrored_image_has_the_pixels_of_the_image():
+    pictures = np.full((50, 16, 20, 3), 0.5, np.float32)
+    found = run(pictures, "shift_and_mirror")
+    reach = math.ceil(augment.AUGMENTS["shift_and_mirror"].shift)
+    np.testing.assert_allclose(found[:, reach:-reach, reach:-reach], 0.5, atol=1e-6)
+    assert (found.min(axis=(1, 2, 3)) < 0.4).mean() > 0.9  # black comes in from outside

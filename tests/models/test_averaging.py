@@ -47,7 +47,7 @@ def test_the_average_follows_each_step_with_the_decay():
 def test_what_is_not_trained_is_scored_as_it_is():
     with tf.Graph().as_default():
         images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
-        NETWORKS["deep_cnn"](images, training=False, dropout_rate=0.0, seed=0)
+        NETWORKS["deep_cnn"](images, num_classes=10, training=False, dropout_rate=0.0, seed=0)
         names = averaging.scored_variables(Recipe(average_decay=0.9))
     assert names["batch_normalization_2/moving_mean"].shape == [128]
     assert names["batch_normalization_2/gamma/ExponentialMovingAverage"].shape == [128]

@@ -63,11 +63,9 @@ def trained(network, images, labels, **changes):
 def alone(index):
     """A member of the ensemble as a network."""
 
-    def network(images, *, training, dropout_rate, seed):
+    def network(images, **options):
         with tf.compat.v1.variable_scope(f"column_{index}"):
-            return networks.deep_cnn(
-                images, training=training, dropout_rate=dropout_rate, seed=seed
-            )
+            return networks.deep_cnn(images, num_classes=10, **options)
 
     return network
 
@@ -97,7 +95,7 @@ def test_members_of_the_same_weights_differ_by_their_masks_alone(images, rate):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.train.get_or_create_global_step()
         pixels = model_fn.scaled_images(tf.constant(images))
-        logits = networks.ensemble(pixels, training=True, dropout_rate=rate, seed=3)
+        logits = networks.ensemble(pixels, num_classes=10, training=True, dropout_rate=rate, seed=3)
         session.run(tf.compat.v1.global_variables_initializer())
         values = {v.op.name: v for v in tf.compat.v1.global_variables()}
         of_first = {n: v for n, v in values.items() if n.startswith("column_0/")}

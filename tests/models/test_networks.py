@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.models import layers
+from cnn_mnist.models import layers, networks
 from cnn_mnist.models.networks import MEMBERS, NETWORKS
+from cnn_mnist.utils.errors import InputError
 
 BATCH = 7  # unlike every other size of the networks
 
@@ -37,6 +38,12 @@ DEEP_OUTPUTS = [
     (256,),
     (10,),
 ]
+COLOUR = {
+    "conv2d": (3, 3, 1, 32),
+    "conv2d_1": (3, 3, 32, 64),
+    "conv2d_2": (3, 3, 64, 64),
+    "conv2d_3": (3, 3, 64, 128),
+}
 VARIABLES = {
     "cnn": {
         "conv2d/kernel": (5, 5, 1, 32),
@@ -74,6 +81,16 @@ VARIABLES = {
         for member in range(MEMBERS)
         for name, shape in DEEP.items()
     },
+    "colour_cnn": {
+        **{f"{name}/kernel": shape for name, shape in COLOUR.items()},
+        **{
+            f"{name.replace('conv2d', 'batch_normalization')}/{variable}": shape[-1:]
+            for name, shape in COLOUR.items()
+            for variable in ("gamma", "beta", "moving_mean", "moving_variance")
+        },
+        "dense/kernel": (1152, 10),
+        "dense/bias": (10,),
+    },
     "keras_mlp": {
         "dense/kernel": (784, 128),
         "dense/bias": (128,),
@@ -99,8 +116,17 @@ PARAMETERS = {
     "committee": MEMBERS * 1_439_722,
     "keras_mlp": 118_282,
     "core_mlp": 905_010,
+    "colour_cnn": 141_418,
 }
 OUTPUT_SHAPES = {
+    "colour_cnn": [
+        *[(28, 28, 32)] * 2,
+        (14, 14, 32),
+        *[(14, 14, 64)] * 4,
+        (7, 7, 64),
+        *[(7, 7, 128)] * 2,
+        *[(3, 3, 128), (1152,), (10,)],
+    ],
     "cnn": [(28, 28, 32), (14, 14, 32), (14, 14, 64), (7, 7, 64), (3136,), (1024,), (10,)],
     "tfjs": [(24, 24, 8), (12, 12, 8), (8, 8, 16), (4, 4, 16), (256,), (10,)],
     "small_cnn": [
@@ -125,6 +151,7 @@ POOLED = {
     "tfjs": {"conv2d": True, "conv2d_1": True},
     "small_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True},
     "deep_cnn": {"conv2d": False, "conv2d_1": True, "conv2d_2": False},
+    "colour_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True, "conv2d_3": True},
 }
 
 every_network = pytest.mark.parametrize("name", list(NETWORKS))
@@ -137,9 +164,8 @@ class Built:
         with tf.Graph().as_default():
             tf.compat.v1.train.get_or_create_global_step()
             self.images = tf.compat.v1.placeholder(tf.float32, [None, 28, 28, 1])
-            self.logits = NETWORKS[name](
-                self.images, training=training, dropout_rate=dropout_rate, seed=seed
-            )
+            options = {"training": training, "dropout_rate": dropout_rate, "seed": seed}
+            self.logits = NETWORKS[name](self.images, num_classes=10, **options)
             self.outputs = tf.compat.v1.get_collection(layers.LAYERS)
             everything = {v.op.name: v for v in tf.compat.v1.global_variables()}
             self.variables = {n: v for n, v in everything.items() if n != "global_step"}
@@ -183,6 +209,7 @@ def in_numpy(name, w, images):
 
     def pooled(net):
         b, height, width, c = net.shape
+        net = net[:, : height // 2 * 2, : width // 2 * 2]
         return net.reshape(b, height // 2, 2, width // 2, 2, c).max(axis=(2, 4))
 
     def dense(net, layer):
@@ -197,8 +224,8 @@ def in_numpy(name, w, images):
         return np.stack([in_numpy("deep_cnn", values, images) for values in of_member])
     net = images.astype(np.float64)
     for layer in POOLED.get(name, {}):
-        net = convolved(net, layer, 2 if name == "cnn" else 0)
-        if name == "deep_cnn":
+        net = convolved(net, layer, {"cnn": 2, "colour_cnn": 1}.get(name, 0))
+        if name in ("deep_cnn", "colour_cnn"):
             net = normalized(net, layer.replace("conv2d", "batch_normalization"))
         net = np.maximum(net, 0)
         net = pooled(net) if POOLED[name][layer] else net
@@ -261,6 +288,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
         ("small_cnn", "he"),
         ("deep_cnn", "he"),
         ("committee", "he"),
+        ("colour_cnn", "he"),
     ],
 )
 def test_initial_weights_are_those_of_the_tutorial(name, start):
@@ -287,7 +315,7 @@ def test_dropout_acts_in_training_alone(name, images):
     plain = evaluating.run(evaluating.logits, images)
     np.testing.assert_array_equal(evaluating.run(evaluating.logits, images), plain)
     assert np.abs(training.run(training.logits, images) - plain).max() > 1e-3
-    if name in ("deep_cnn", "committee"):
+    if name in ("deep_cnn", "committee", "colour_cnn"):
         return  # which in training normalize by the batch
     without = Built(name, training=True, dropout_rate=0.0)
     np.testing.assert_allclose(without.run(without.logits, images), plain, rtol=1e-5, atol=1e-6)
@@ -301,7 +329,8 @@ def test_bfloat16_gives_nearly_the_same_logits_from_the_same_variables(name, ima
         for dtype in (tf.float32, tf.bfloat16):
             with tf.compat.v1.variable_scope("", reuse=tf.compat.v1.AUTO_REUSE):
                 given = tf.cast(tf.constant(images), dtype)
-                kinds.append(NETWORKS[name](given, training=False, dropout_rate=0.4, seed=3))
+                options = {"training": False, "dropout_rate": 0.4, "seed": 3}
+                kinds.append(NETWORKS[name](given, num_classes=10, **options))
         assert [logits.dtype for logits in kinds] == [tf.float32, tf.bfloat16]
         variables = tf.compat.v1.global_variables()
         assert {v.dtype for v in variables if "global_step" not in v.name} == {tf.float32}
@@ -310,3 +339,39 @@ def test_bfloat16_gives_nearly_the_same_logits_from_the_same_variables(name, ima
             full, short = session.run([kinds[0], tf.cast(kinds[1], tf.float32)])
     # 8 bits of precision: 0.4 % per number, a little more after a few layers.
     assert 0 < np.abs(full - short).max() < 0.03 * np.abs(full).max()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "classes"), [(8, 8, 1, 2), (8, 37, 3, 1000), (14, 9, 3, 3)]
+)
+@every_network
+def test_any_size_and_number_of_classes(name, height, width, channels, classes):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.train.get_or_create_global_step()
+        images = tf.random.stateless_uniform([5, height, width, channels], [1, 2])
+        options = {"training": True, "dropout_rate": 0.4, "seed": 3}
+        logits = networks.logits_of(name, images, classes, **options)
+        kernels = [v for v in tf.compat.v1.trainable_variables() if "kernel" in v.name]
+        gradients = tf.gradients(tf.reduce_sum(logits**2), kernels)
+        session.run(tf.compat.v1.global_variables_initializer())
+        found, slopes = session.run([logits, gradients])
+    assert found.shape[-2:] == (5, classes)
+    assert np.isfinite(found).all() and found.std(axis=-2).max() > 0
+    assert all(np.abs(slope).max() > 0 for slope in slopes)  # no pixel and no layer is cut off
+
+
+def test_a_network_of_other_code_gives_as_many_logits_as_there_are_classes(monkeypatch):
+    def old(images, *, training, dropout_rate, seed):
+        return layers.dense(layers.flatten(images), "dense", units=10, seed=seed)
+
+    monkeypatch.setitem(NETWORKS, "old", old)
+    options = {"training": False, "dropout_rate": 0.0, "seed": 0}
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [None, 9, 13, 1])
+        assert networks.logits_of("old", images, 10, **options).shape[-1] == 10
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(InputError, match="^--network=old: expected 26 log"),
+    ):
+        images = tf.compat.v1.placeholder(tf.float32, [None, 9, 13, 1])
+        networks.logits_of("old", images, 26, **options)

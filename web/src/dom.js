@@ -2,6 +2,8 @@
 
 import { SIDE } from "./mnist_files.js";
 
+const MNIST_SIZE = { height: SIDE, width: SIDE };
+
 /** The element with an id. @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   return document.getElementById(id);
@@ -45,13 +47,15 @@ export function table(heads, rows, foot) {
 /**
  * Shows an image of a digit, light on dark.
  *
- * @param {HTMLCanvasElement} canvas of 28 x 28 pixels
- * @param {ArrayLike<number> | null} pixels [784], 0 (background) to 255 (ink); null for none
+ * @param {HTMLCanvasElement} canvas which gets the size of the image
+ * @param {ArrayLike<number> | null} pixels [height x width], 0 (background) to 255 (ink); or null
+ * @param {{height: number, width: number}} [size] of the image, in pixels
  */
-export function showDigit(canvas, pixels) {
+export function showDigit(canvas, pixels, { height, width } = MNIST_SIZE) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
-  const picture = context.createImageData(SIDE, SIDE);
-  for (let place = 0; place < SIDE * SIDE; place++) {
+  const picture = context.createImageData(width, height);
+  for (let place = 0; place < height * width; place++) {
     picture.data.fill(pixels ? pixels[place] : 0, 4 * place, 4 * place + 3);
     picture.data[4 * place + 3] = 255;
   }

@@ -6,11 +6,13 @@ import { percent } from "./format.js";
 import { digitImage } from "./ink.js";
 import { KeyboardPen } from "./keyboard_pen.js";
 import { likeliest } from "./metrics.js";
-import { CLASSES } from "./mnist_files.js";
+import { MNIST } from "./sizes.js";
 import { Strokes } from "./strokes.js";
 
 const SPEAK_AFTER = 600; // milliseconds without a change
 const INK_SIDE = 200; // pixels of the side at which the ink is measured
+const MOST_BARS = 30; // of more classes, the likeliest have a bar
+const LIKELIEST = 10;
 
 export class DrawView {
   #sheet = byId("sheet");
@@ -21,31 +23,42 @@ export class DrawView {
   #read;
   #bars = [];
   #names = [];
+  #size = MNIST;
   #pointer = null; // the id of the pointer that draws
   #waiting = false; // whether the sheet has changed since it was last read
   #reading = false;
   #painting = false;
   #speaking = 0; // a timer
 
-  /** @param {(images: Float32Array) => Promise<Float32Array>} read [1 x 784] -> [1 x 10] */
+  /** @param {(images: Float32Array) => Promise<Float32Array>} read [1 x P] -> [1 x K] */
   constructor(read) {
     this.#read = read;
-    this.nameDigits(Array.from({ length: CLASSES }, (_, k) => String(k)));
+    this.use(
+      MNIST,
+      Array.from({ length: MNIST.classes }, (_, k) => String(k)),
+    );
     this.#listen();
     this.#paint();
     showDigit(byId("seen"), null);
   }
 
-  /** Makes a bar for each class. @param {string[]} names */
-  nameDigits(names) {
+  /**
+   * Draws for a network from now on, with a bar for each class, or, of many, for the likeliest.
+   *
+   * @param {import("./sizes.js").Size} size
+   * @param {string[]} names of the classes
+   */
+  use(size, names) {
+    this.#size = size;
     if (names.join("\n") === this.#names.join("\n")) return;
     this.#names = names;
-    this.#bars = names.map((name) => {
+    const barred = names.length > MOST_BARS ? names.slice(0, LIKELIEST) : names;
+    this.#bars = barred.map((name) => {
       const fill = element("span", { className: "fill" });
       const share = element("span", { className: "share", textContent: "–" });
       const track = element("span", { className: "track" }, [fill]);
-      const row = element("li", {}, [element("span", { textContent: name }), track, share]);
-      return { row, fill, share };
+      const label = element("span", { textContent: name });
+      return { row: element("li", {}, [label, track, share]), label, fill, share };
     });
     byId("bars").replaceChildren(...this.#bars.map(({ row }) => row));
   }
@@ -64,11 +77,15 @@ export class DrawView {
 
   async #readOnce() {
     const start = performance.now();
-    const digit = this.#strokes.empty ? null : digitImage(this.#measured());
-    showDigit(byId("seen"), digit);
+    const size = this.#size;
+    const blank = this.#strokes.empty || size.channels !== 1;
+    const digit = blank ? null : digitImage(this.#measured(), size);
+    showDigit(byId("seen"), digit, size);
     if (!digit) return this.#show(null);
     try {
-      this.#show(await this.#read(Float32Array.from(digit, (value) => value / 255)));
+      const probabilities = await this.#read(Float32Array.from(digit, (value) => value / 255));
+      if (size !== this.#size) return; // another network reads by now, and the drawing anew
+      this.#show(probabilities);
       performance.measure("read", { start, end: performance.now() });
     } catch (error) {
       this.#show(null);
@@ -88,8 +105,18 @@ export class DrawView {
 
   #show(probabilities) {
     const best = probabilities ? likeliest(probabilities) : -1;
-    this.#bars.forEach(({ row, fill, share }, k) => {
+    const shown = this.#bars.map((_, k) => k);
+    if (probabilities && probabilities.length > shown.length) {
+      const order = Array.from(probabilities.keys());
+      order.sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+      order.slice(0, shown.length).forEach((k, place) => {
+        shown[place] = k;
+      });
+    }
+    this.#bars.forEach(({ row, label, fill, share }, place) => {
+      const k = shown[place];
       const value = probabilities?.[k] ?? 0;
+      label.textContent = this.#names[k];
       row.classList.toggle("best", k === best);
       fill.style.transform = `scaleX(${value})`;
       share.textContent = probabilities ? percent(value) : "–";

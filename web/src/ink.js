@@ -3,17 +3,17 @@
  * `cnn_mnist/inference/ink.py`.
  *
  * MNIST's digits were scaled, keeping their aspect ratio, into a box of 20x20 pixels, with grey
- * levels from anti-aliasing, and placed in 28x28 so that their centre of mass is at the centre.
+ * levels from anti-aliasing, and placed in 28x28 so that their centre of mass is at the centre. For a
+ * network that takes images of another size, the box grows or shrinks with the shorter side.
  * Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
  */
 
 import { SIDE } from "./mnist_files.js";
 import { percentile, resize, roundHalfEven } from "./pixels.js";
 
-const BOX = 20; // the digit's longer side, in pixels
-const CENTRE = 14; // row and column of the centre of mass
+const BOX = 20 / SIDE; // the digit's longer side, as a share of the image's shorter one
 const STROKE = 0.3; // of a full stroke: what makes up the strokes; less is their soft edge
-const FINE_BOX = 5 * BOX; // the resolution at which thin strokes are thickened
+const FINE = 5; // of the box: the resolution at which thin strokes are thickened
 // Of MNIST's test images 0.6 % are thinner than the first, and half thinner than the second.
 const MIN_WIDTH = 1;
 const USUAL_WIDTH = 2;
@@ -26,16 +26,18 @@ const USUAL_WIDTH = 2;
  */
 
 /**
- * Places a drawn digit as MNIST's are.
+ * Places a drawing as MNIST's digits are.
  *
  * @param {Ink} drawing
- * @returns {Uint8Array | null} [784], 0 (paper) to 255 (ink); null if there is no ink
+ * @param {{height: number, width: number}} [size] of the image, in pixels
+ * @returns {Uint8Array | null} [height x width], 0 (paper) to 255 (ink); null if there is no ink
  */
-export function digitImage(drawing) {
+export function digitImage(drawing, size = { height: SIDE, width: SIDE }) {
   const found = cropped(drawing);
   if (!found) return null;
-  const ink = thickened(shrunk(found, FINE_BOX));
-  return Uint8Array.from(centred(boxed(ink)), (value) => roundHalfEven(255 * value));
+  const box = Math.max(1, Math.round(BOX * Math.min(size.height, size.width)));
+  const ink = thickened(shrunk(found, FINE * box), box);
+  return Uint8Array.from(centred(boxed(ink, box), size), (value) => roundHalfEven(255 * value));
 }
 
 /**
@@ -79,9 +81,9 @@ function shrunk(ink, longest) {
   return { ...small, values: small.values.map((value) => Math.min(1, value / full)) };
 }
 
-/** The ink scaled to a longer side of 20 pixels, anti-aliased. */
-function boxed(ink) {
-  return Math.max(ink.width, ink.height) >= BOX ? shrunk(ink, BOX) : resized(ink, BOX);
+/** The ink scaled to a longer side of `box` pixels, anti-aliased. */
+function boxed(ink, box) {
+  return Math.max(ink.width, ink.height) >= box ? shrunk(ink, box) : resized(ink, box);
 }
 
 /** The ink at another size, aspect ratio kept, with bicubic anti-aliasing. */
@@ -96,8 +98,8 @@ function resized(ink, longest) {
  * Strokes that would be thinner than nearly all of MNIST's, made as thick as those usually are,
  * before the digit is scaled down, as a thicker pen would do it.
  */
-function thickened(ink) {
-  const scale = BOX / Math.max(ink.width, ink.height);
+function thickened(ink, box) {
+  const scale = box / Math.max(ink.width, ink.height);
   const width = scale * strokeWidth(ink);
   if (width >= MIN_WIDTH) return ink;
   return spread(ink, roundHalfEven((USUAL_WIDTH - width) / 2 / scale));
@@ -142,10 +144,11 @@ function spread({ width, height, values }, radius) {
 }
 
 /**
- * The ink in a field of 28x28, moved by whole pixels until its centre of mass is at (14, 14). Where
- * it would reach over the field's edge, it is moved no further than to that edge.
+ * The ink in a field of a size, moved by whole pixels until its centre of mass is in the middle, of
+ * MNIST's images at (14, 14). Where it would reach over the field's edge, it is moved no further than
+ * to that edge.
  */
-function centred({ width, height, values }) {
+function centred({ width, height, values }, size) {
   let mass = 0;
   let rows = 0;
   let columns = 0;
@@ -154,12 +157,12 @@ function centred({ width, height, values }) {
     rows += value * Math.floor(place / width);
     columns += value * (place % width);
   });
-  const within = (offset, side) => Math.min(Math.max(roundHalfEven(offset), 0), SIDE - side);
-  const top = within(CENTRE - rows / mass, height);
-  const left = within(CENTRE - columns / mass, width);
-  const field = new Float32Array(SIDE * SIDE);
+  const within = (offset, own, whole) => Math.min(Math.max(roundHalfEven(offset), 0), whole - own);
+  const top = within(size.height / 2 - rows / mass, height, size.height);
+  const left = within(size.width / 2 - columns / mass, width, size.width);
+  const field = new Float32Array(size.height * size.width);
   for (let row = 0; row < height; row++) {
-    field.set(values.subarray(row * width, (row + 1) * width), (top + row) * SIDE + left);
+    field.set(values.subarray(row * width, (row + 1) * width), (top + row) * size.width + left);
   }
   return field;
 }

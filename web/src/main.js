@@ -18,7 +18,7 @@ const trainer = new Remote(newWorker());
 
 const drawing = new DrawView((images) => reader.call("read", { images }));
 const networks = new NetworkView(reader, () => {
-  drawing.nameDigits(networks.classNames);
+  drawing.use(networks.size, networks.classNames);
   drawing.read();
   showTensors();
 });

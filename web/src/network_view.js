@@ -3,16 +3,14 @@
 import { byId, element, showError, table } from "./dom.js";
 import { InputError, reason } from "./errors.js";
 import { count } from "./format.js";
-import { CLASSES } from "./mnist_files.js";
 import { fetchModel, listModels, modelFiles, openModel } from "./models.js";
-
-const DIGITS = Array.from({ length: CLASSES }, (_, k) => String(k));
+import { described, MNIST } from "./sizes.js";
 
 export class NetworkView {
   #reader;
   #onChange;
   #entries = []; // {name, load: () => Promise<Artifacts>}
-  #current = null; // {name, artifacts}
+  #current = null; // {name, artifacts, size}
   #choice = 0; // counts, so that of two choices in a row the later one wins
   #select = byId("network");
 
@@ -33,11 +31,19 @@ export class NetworkView {
     return this.#current?.name ?? null;
   }
 
-  /** What the ten classes are called. */
+  /** What it takes and gives. @returns {import("./sizes.js").Size} */
+  get size() {
+    return this.#current?.size ?? MNIST;
+  }
+
+  /** What the classes are called. */
   get classNames() {
     const names = this.#current?.artifacts.userDefinedMetadata?.class_names;
-    const sound = Array.isArray(names) && names.length === CLASSES;
-    return sound ? names.map((name) => String(name).slice(0, 30)) : DIGITS;
+    const { classes } = this.size;
+    if (Array.isArray(names) && names.length === classes) {
+      return names.map((name) => String(name).slice(0, 30));
+    }
+    return Array.from({ length: classes }, (_, k) => String(k));
   }
 
   /** Lists the networks beside the page and opens the first. @param {string} folder */
@@ -86,7 +92,7 @@ export class NetworkView {
       const artifacts = await load();
       if (choice !== this.#choice) return true;
       const summary = await this.#reader.call("open", { artifacts });
-      this.#current = { name, artifacts };
+      this.#current = { name, artifacts, size: summary.size };
       this.#select.selectedIndex = index;
       this.#show(summary);
       return true;
@@ -98,8 +104,13 @@ export class NetworkView {
 
   #show(summary) {
     byId("download").disabled = false;
+    const { size } = summary;
+    const parameters = `with ${count(summary.parameters)} parameters`;
     byId("network-status").textContent =
-      `${this.name} reads, with ${count(summary.parameters)} parameters.`;
+      size.channels === 1
+        ? `${this.name} reads, ${parameters}.`
+        : `${this.name} is open, ${parameters}. It takes colour pictures (${described(size)}), ` +
+          "which cannot be drawn here.";
     byId("network-layers").replaceChildren(layersTable(summary));
     this.#onChange();
   }

@@ -1,11 +1,14 @@
 /** The table of a network's layers. */
 
+import { sizeOf } from "./sizes.js";
+
 /**
  * @typedef {object} Summary
  * @property {string} [network] name of the network, where the file tells it
  * @property {number} [step] of its training
  * @property {{name: string, kind: string, shape: string, parameters: number}[]} layers
  * @property {number} parameters of all layers
+ * @property {import("./sizes.js").Size} size of the images, and how many classes
  */
 
 /**
@@ -27,6 +30,7 @@ export function summaryOf(model) {
     network,
     step,
     layers,
+    size: sizeOf(model),
     parameters: layers.reduce((sum, layer) => sum + layer.parameters, 0),
   };
 }

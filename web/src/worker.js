@@ -10,9 +10,9 @@ import { startBackend } from "./backends.js";
 import { MnistData } from "./data.js";
 import { InputError, reason } from "./errors.js";
 import { evaluate, read } from "./evaluate.js";
-import { CLASSES, SIDE } from "./mnist_files.js";
 import { NETWORKS } from "./networks.js";
 import { serve } from "./rpc.js";
+import { sizeOf } from "./sizes.js";
 import { summaryOf } from "./summary.js";
 import { train } from "./train.js";
 
@@ -85,17 +85,8 @@ async function opening(artifacts) {
   let opened;
   try {
     opened = await loadLayersModel(tf.io.fromMemory(artifacts));
-    const [input, output] = [opened.inputs, opened.outputs].map((ends) =>
-      ends.map(({ shape }) => `[${shape.map((side) => side ?? "null").join(", ")}]`).join(" and "),
-    );
-    const expected = [`[null, ${SIDE}, ${SIDE}, 1]`, `[null, ${CLASSES}]`];
-    if (input !== expected[0] || output !== expected[1]) {
-      throw new InputError(
-        `the network: expected ${expected[0]} to go in and ${expected[1]} to come out, ` +
-          `found ${input} and ${output}; choose one that reads digits`,
-      );
-    }
-    await read(opened, new Float32Array(SIDE * SIDE));
+    const { height, width, channels } = sizeOf(opened);
+    await read(opened, new Float32Array(height * width * channels));
     return opened;
   } catch (error) {
     opened?.dispose();

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { downloadNetwork, expectNone, launch, openPage, waitForText } from "./chromium.js";
+import { downloadNetwork, draw, expectNone, launch, openPage, waitForText } from "./chromium.js";
 
 const ROOT = path.join(import.meta.dirname, "..", "..", "..");
 const EXPORTED = path.join(ROOT, "web", "tests", "exported");
@@ -54,6 +54,61 @@ describe("networks from Python", () => {
     );
     expect(apart).toBeLessThan(1e-5);
     await waitForText(page, "#network-status", "step 20\\) reads");
+  });
+});
+
+const forms = JSON.parse(readFileSync(path.join(EXPORTED, "forms.json"), "utf8"));
+
+describe("networks of other classes and sizes", () => {
+  test.each(Object.keys(forms))("%s gives the same probabilities here", async (name) => {
+    const images = forms[name].images.flat().map((value) => value / 255);
+    const found = await page.evaluate(
+      async ([folder, values]) => {
+        if (!(await cnnMnist.open(folder))) throw new Error("it could not be opened");
+        return [...(await cnnMnist.read(values))];
+      },
+      [`exported/${name}/`, images],
+    );
+    const wanted = forms[name].expected.flat();
+    expect(found).toHaveLength(wanted.length);
+    const apart = Math.max(...found.map((value, place) => Math.abs(value - wanted[place])));
+    const spread = Math.max(...wanted) - Math.min(...wanted);
+    console.log(`${name}: at most ${apart.toExponential(1)} apart, of ${spread.toFixed(2)}`);
+    expect(apart).toBeLessThan(1e-5);
+    expect(spread).toBeGreaterThan(0.1);
+  });
+
+  test("26 classes have 26 bars with their names, and a drawing is read", async () => {
+    await page.evaluate(() => cnnMnist.open("exported/letters/"));
+    await waitForText(page, "#network-status", "^exported/letters/ .* reads, with");
+    const names = await page.locator("#bars li > span:first-child").allTextContents();
+    expect(names).toEqual([..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"]);
+    await draw(page, [
+      [0.3, 0.2],
+      [0.7, 0.2],
+      [0.4, 0.8],
+    ]);
+    await waitForText(page, "#answer", "^[A-Z]$");
+    await page.click("#clear");
+  });
+
+  test("a colour network is open, and said not to be drawable", async () => {
+    await page.evaluate(() => cnnMnist.open("exported/large_colour/"));
+    const told = "takes colour pictures \\(32 x 32 pixels, colour, 10 classes\\), which cannot be";
+    await waitForText(page, "#network-status", told);
+    await draw(page, [
+      [0.3, 0.2],
+      [0.7, 0.2],
+    ]);
+    await waitForText(page, "#answer", "^–$");
+    await page.click("#clear");
+  });
+
+  test("a network of other images is not scored on MNIST's", async () => {
+    await page.evaluate(() => cnnMnist.open("exported/letters/"));
+    await page.waitForFunction(() => !document.getElementById("start-evaluation").disabled);
+    await page.click("#start-evaluation");
+    await waitForText(page, "#evaluate-error", "found one for 28 x 28 pixels, grey, 26 classes");
   });
 });
 
