@@ -38,6 +38,8 @@ class Options(Settings):
     steps_per_call: int
     images: list[str]
     output: str
+    preprocess: str | None
+    split: bool
     export_dir: str
     format: str
     cluster: Cluster | None  # type: ignore[assignment]  # None: this process trains alone
@@ -88,8 +90,15 @@ def show_data(recipe: Recipe, options: Options) -> int:
 
 def predict(recipe: Recipe, options: Options) -> int:
     """Read digits in --images."""
-    names = options.class_names
-    return inference.run(recipe, options.model_dir, options.images, options.output, names)
+    return inference.run(
+        recipe,
+        options.model_dir,
+        options.images,
+        options.output,
+        options.class_names,
+        options.preprocess,
+        options.split,
+    )
 
 
 def export_network(recipe: Recipe, options: Options) -> int:

@@ -22,6 +22,7 @@ from cnn_mnist.data.form import MNIST
 from cnn_mnist.estimator.keras import VersionError, choose_legacy
 from cnn_mnist.exports.export import FORMATS
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
+from cnn_mnist.inference.preprocess import PREPROCESSES
 from cnn_mnist.models.tables import TABLES, meanings, require_known
 from cnn_mnist.recipes import CHOICES, CLASSIC, MEANING, RECIPES, Recipe, chosen
 from cnn_mnist.utils import arguments, console, files, process
@@ -106,6 +107,21 @@ _define(
     flags.MultiFlag,
 )
 _define("output", "table", "How --mode=predict prints.", Choice(OUTPUTS))
+_define(
+    "preprocess",
+    None,
+    "How --mode=predict brings a picture to the training's images. digit: it finds the ink of a "
+    "digit, scales and centres it as MNIST's are. plain: it scales the whole picture. Left out: "
+    "digit if the network's classes are the ten digits, and otherwise plain.",
+    Choice(PREPROCESSES),
+)
+_define(
+    "split",
+    False,
+    "Whether --mode=predict reads every digit of a picture, from left to right, instead of "
+    "refusing pictures with several.",
+    YesOrNo(),
+)
 _define("export_dir", None, "The folder to make. Left out: none, but --mode=export needs it.", TEXT)
 _define(
     "format",

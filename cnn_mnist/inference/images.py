@@ -22,6 +22,8 @@ from PIL import Image, ImageFile
 from cnn_mnist.data import containers
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.inference import ink
+from cnn_mnist.inference.paper import border_mask
+from cnn_mnist.inference.preprocess import PREPROCESSES, usual
 from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
@@ -84,16 +86,42 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(files)
 
 
-def read_image(path: str | os.PathLike, form: Form = MNIST) -> np.ndarray:
-    """Reads a picture as images of a form are: `uint8 [H, W]`, or `[H, W, 3]` for colour.
+def read_image(
+    path: str | os.PathLike, form: Form = MNIST, preprocess: str | None = None
+) -> np.ndarray:
+    """Reads a picture of one digit, or of one thing, as the training's images are.
 
-    Of MNIST's size and channels, it is a digit, placed as MNIST's are, 0 (paper) to 255 (ink). Of
-    any other, it is the whole picture; see `scaled`.
+    The file may be as `read_images` tells.
+
+    Raises:
+      ImageError: a file that cannot be read, is too large or damaged, or shows no digit or several.
+    """
+    found = read_images(path, form, preprocess)
+    if len(found) > 1:
+        raise _error(
+            path,
+            f"{len(found)} digits (or marks of a digit's size)",
+            "one",
+            "crop it, or read each of them with --split",
+        )
+    return found[0]
+
+
+def read_images(
+    path: str | os.PathLike, form: Form = MNIST, preprocess: str | None = None
+) -> list[np.ndarray]:
+    """Reads a picture as the training's images are, each `uint8 [H, W]` or, in colour, `[H, W, 3]`.
 
     PNG, JPEG and BMP may have any size, colours, transparency and orientation (EXIF). Of several
     frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or floats 0 to 1, of
     shape `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` (red, green, blue, opacity). A stack of
-    images is refused: one file is one answer, and stacks are what `Predictor.predict` takes.
+    images is refused: one file is one picture, and stacks are what `Predictor.predict` takes.
+
+    Args:
+      path: of the file.
+      form: of the training's images.
+      preprocess: `digit`: the digits in it, from left to right, each placed as MNIST's are, 0
+        (paper) to 255 (ink); `plain`: the whole picture, scaled; None: what is usual for the form.
 
     Raises:
       ImageError: a file that cannot be read, is too large or damaged, or shows no digit.
@@ -101,24 +129,12 @@ def read_image(path: str | os.PathLike, form: Form = MNIST) -> np.ndarray:
     content = _content(path)
     read = _npy_picture if content.startswith(NPY_MAGIC) else _decoded_picture
     picture = read(path, content)
-    if form.image_shape != MNIST.image_shape:
-        return scaled(picture, form)
     try:
-        return ink.digit_image(picture)
+        return PREPROCESSES[preprocess or usual(form)](picture, form)
     except ink.BlankError as error:
         raise _error(path, str(error), "a digit on a plain background", "draw one") from None
-
-
-def scaled(picture: np.ndarray, form: Form) -> np.ndarray:
-    """A whole picture in the size and channels of a form: `uint8 [H, W]`, or `[H, W, 3]`.
-
-    It is scaled by bicubic interpolation; one of this size and kind stays as it is. `picture` is
-    `float32 [H, W, C]`, 0 to 255.
-    """
-    pixels = np.rint(picture).clip(0, 255).astype(np.uint8)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    image = image.convert("L" if form.channels == 1 else "RGB")
-    return np.asarray(image.resize((form.width, form.height), Image.Resampling.BICUBIC))
+    except ink.SeveralError as error:
+        raise _error(path, str(error), "digits with paper around each", "crop it") from None
 
 
 def _content(path: str | os.PathLike) -> bytes:
@@ -197,7 +213,7 @@ def on_paper(pixels: np.ndarray) -> np.ndarray:
     under dark colours and black under light ones.
     """
     colours, opacity = pixels[..., :3], pixels[..., 3:] / 255
-    border = ink.border_mask(*pixels.shape[:2])
+    border = border_mask(*pixels.shape[:2])
     opaque = border & (opacity[..., 0] > 0.5)
     if np.count_nonzero(opaque) > np.count_nonzero(border) / 2:
         paper = np.median(colours[opaque], axis=0)

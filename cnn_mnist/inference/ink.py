@@ -13,18 +13,15 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from cnn_mnist.data.form import MNIST
+from cnn_mnist.inference import paper, parts
+from cnn_mnist.inference.paper import MIN_CONTRAST
+from cnn_mnist.inference.parts import SPECK, STROKE
 
 BOX = 20  # the digit's longer side, in pixels
 CENTRE = 14  # row and column of the centre of mass
 
 IMAGE_SHAPE = MNIST.image_shape
-MIN_CONTRAST = 10  # of 255: less is no ink; JPEG's own errors on plain paper reach 2 to 3
-NOISE = 4  # standard deviations; Gaussian noise is beyond in 6 pixels of 100,000
-LIT_SIDE = 64  # pixels: larger images may be photographs, lit unevenly
-FIT_SIDE = 32  # pixels of the shorter side to which the paper is fitted
-STROKE = 0.3  # of a full stroke: what makes up the strokes; less is their soft edge
 SOFT_EDGE = 2  # pixels around the strokes that may belong to them
-SPECK = 0.05  # of the largest stroke's ink: smaller ones are dust
 FINE_BOX = 5 * BOX  # the resolution at which thin strokes are thickened
 # Of MNIST's test images 0.6 % are thinner than the first, and half thinner than the second.
 MIN_WIDTH, USUAL_WIDTH = 1.0, 2.0
@@ -34,11 +31,16 @@ class BlankError(ValueError):
     """There is no ink. The message says what there is instead, to follow the word "found"."""
 
 
+class SeveralError(ValueError):
+    """There is more than one digit, or none that stands alone; the message as above."""
+
+
 def digit_image(pixels: np.ndarray) -> np.ndarray:
     """Finds the digit in a picture and places it as MNIST's are; an MNIST image stays as it is.
 
     The ink is whatever differs from the paper, in the direction in which most of it does: dark or
-    light, grey or coloured. The paper is what most of the border shows.
+    light, grey or coloured. The paper is what most of the border shows, unless that is a frame, or
+    the ink of a digit that was cut out along its edges. Frames and lines are left out.
 
     Args:
       pixels: `float32 [H, W, C]`, 0 to 255, of at most about 512x512 (memory: 100 bytes a pixel).
@@ -48,10 +50,23 @@ def digit_image(pixels: np.ndarray) -> np.ndarray:
 
     Raises:
       BlankError: if there is no ink.
+      SeveralError: if there are several digits, or a digit runs into a frame or a line.
     """
-    ink = cropped(without_specks(ink_of(pixels)))
-    ink = thickened(shrunk(ink, FINE_BOX))
-    return np.rint(255 * centred(boxed(ink))).astype(np.uint8)
+    found = digit_images(pixels)
+    if len(found) > 1:
+        raise SeveralError(f"{len(found)} digits (or marks of a digit's size)")
+    return found[0]
+
+
+def digit_images(pixels: np.ndarray) -> list[np.ndarray]:
+    """Finds every digit in a picture, from left to right; else as `digit_image`."""
+    return [placed(ink) for ink in digits_of(ink_of(pixels))]
+
+
+def placed(ink: np.ndarray) -> np.ndarray:
+    """Places the ink of one digit, `float32 [H, W]`, as MNIST's are: `uint8 [28, 28]`."""
+    fine = thickened(shrunk(cropped(ink), FINE_BOX))
+    return np.rint(255 * centred(boxed(fine))).astype(np.uint8)
 
 
 def ink_of(pixels: np.ndarray) -> np.ndarray:
@@ -60,10 +75,36 @@ def ink_of(pixels: np.ndarray) -> np.ndarray:
     Raises:
       BlankError: if nothing stands out from the paper.
     """
-    border = border_mask(*pixels.shape[:2])
-    difference = pixels - paper_of(pixels, border)  # [H, W, C]
-    # For Gaussian noise the median of |x| is 1 / 1.4826 of the standard deviation.
-    noise = NOISE * 1.4826 * float(np.median(np.abs(difference[border])))
+    border = paper.border_mask(*pixels.shape[:2])
+    ground = paper.paper_of(pixels, border)
+    # More than what neighbours differ by is no noise, but a frame or ink at the border.
+    is_noise = paper.noise_of((pixels - ground)[border]) <= paper.noise_between(pixels)
+    try:
+        ink = ink_on(pixels, ground, border)
+    except BlankError:
+        if is_noise:
+            raise
+        place = paper.commonest(pixels)
+        ink = ink_on(pixels, paper.paper_in(pixels, place), place)
+    shown = paper.shown(ink)
+    if shown is None and not is_noise and (ink == 0).any():
+        shown = ink == 0
+    return ink if shown is None else ink_on(pixels, paper.paper_in(pixels, shown), shown)
+
+
+def ink_on(pixels: np.ndarray, ground: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """The ink on a paper, which shows at most of a place: `float32 [H, W]`, 0 to 1.
+
+    Args:
+      pixels: `float32 [H, W, C]`.
+      ground: the paper's colour; of a shape that broadcasts to `[H, W, C]`.
+      place: `bool [H, W]`; what differs there from the paper is noise.
+
+    Raises:
+      BlankError: if nothing stands out from the paper.
+    """
+    difference = pixels - ground  # [H, W, C]
+    noise = paper.noise_of(difference[place])
     strength = np.sqrt(np.mean(difference**2, axis=2))  # [H, W]
     strong = strength > max(noise, MIN_CONTRAST)
     if not strong.any():
@@ -78,109 +119,48 @@ def ink_of(pixels: np.ndarray) -> np.ndarray:
     return np.clip((ink - noise) / (full - noise), 0, 1).astype(np.float32)
 
 
-def border_mask(height: int, width: int) -> np.ndarray:
-    """The pixels at the border, where there is paper: `bool [H, W]`."""
-    ring = max(1, min(height, width) // 32)
-    mask = np.ones((height, width), bool)
-    mask[ring:-ring, ring:-ring] = False
-    return mask
+def digits_of(ink: np.ndarray) -> list[np.ndarray]:
+    """The ink of each digit, from left to right, with its soft edges, without dust and lines.
 
+    Each is `float32 [H, W]` as the whole is.
 
-def paper_of(pixels: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """The paper without the digit: float32, of a shape that broadcasts to `[H, W, C]`.
-
-    In a small image it has one colour, the border's median. In a larger one its brightness may vary
-    as a polynomial of degree 2 does, fitted to some 32x32 of the pixels: first to all, where the
-    border counts as much as the rest, then to those that lie near it.
-    """
-    side = min(pixels.shape[:2])
-    if side < LIT_SIDE:
-        return np.median(pixels[border], axis=0)
-    step = side // FIT_SIDE
-    terms = polynomial_terms(*pixels.shape[:2])
-    some, values = terms[::step, ::step], pixels[::step, ::step]
-    edge = border_mask(*values.shape[:2])
-    share = np.where(edge, 1 / np.count_nonzero(edge), 1 / np.count_nonzero(~edge))
-    fit = least_absolute_fit(some.reshape(-1, 6), values.reshape(share.size, -1), share.ravel())
-    for _ in range(2):
-        distance = np.abs(values - some @ fit).max(axis=2)
-        near = distance <= max(MIN_CONTRAST, NOISE * 1.4826 * float(np.median(distance[edge])))
-        fit = np.linalg.lstsq(some[near], values[near], rcond=None)[0]
-    return terms @ fit
-
-
-def polynomial_terms(height: int, width: int) -> np.ndarray:
-    """1, x, y, x^2, xy and y^2 over a field where x and y go from -1 to 1: `float32 [H, W, 6]`."""
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    return np.stack(np.broadcast_arrays(np.float32(1), x, y, x * x, x * y, y * y), axis=2)
-
-
-def least_absolute_fit(terms: np.ndarray, values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Fits with the least sum of absolute errors, which strokes hardly bend.
-
-    By iteratively reweighted least squares: terms `float32 [N, T]`, values `float32 [N, C]`, 0 to
-    255, and how much each counts, `[N]` -> coefficients, `float32 [T, C]`.
-    """
-    weights = shares
-    for _ in range(20):
-        weighted = (terms * weights[:, None]).T  # [T, N]
-        fit = np.linalg.lstsq(weighted @ terms, weighted @ values, rcond=None)[0]
-        weights = shares / np.maximum(np.abs(values - terms @ fit).max(axis=1), 1)
-    return fit.astype(np.float32)
-
-
-def without_specks(ink: np.ndarray) -> np.ndarray:
-    """The strokes with their soft edges; dust, and bars along the border, are wiped off.
-
-    A bar that takes more than half of a side is a table's or a scanner's edge, unless it is all
-    that there is.
+    Raises:
+      SeveralError: if a digit runs into a frame or a line, or there are too many parts.
     """
     strokes = ink > STROKE
-    labels = connected(strokes)
-    mass = np.bincount(labels, weights=ink[strokes])
-    sides = np.full(strokes.shape, -1)  # where there is no stroke
-    sides[strokes] = labels
-    bars = [
-        label
-        for side in (sides[0], sides[-1], sides[:, 0], sides[:, -1])
-        for label, count in zip(*np.unique(side[side >= 0], return_counts=True), strict=True)
-        if count > len(side) / 2
+    found = parts.parts_of(strokes)
+    mass = np.bincount(found.labels, weights=ink[strokes])
+    mass[parts.lines(found, mass, ink.shape)] = 0
+    kept = np.flatnonzero(mass >= SPECK * mass.max())
+    if len(kept) > parts.MOST_PARTS:
+        raise SeveralError(f"{len(kept)} marks that are apart from each other")
+    for part in kept:
+        top, left, bottom, right = found.boxes[part]
+        alone = np.zeros(strokes.shape, bool)
+        alone[strokes] = found.labels == part
+        if parts.runs_into_lines(alone[top:bottom, left:right]):
+            raise SeveralError("ink that runs into a frame or lines around it")
+    frames = parts.is_straight(found) & parts.touching(found, ink.shape).all(axis=1)
+    if len(kept) == 1 and frames[kept[0]]:
+        raise SeveralError("a frame with nothing in it")
+    return [
+        only(ink, strokes, np.isin(found.labels, kept[group]))
+        for group in parts.digits(found.boxes[kept], parts.dots(found)[kept])
     ]
-    digits = mass.copy()
-    digits[bars] = 0
-    if digits.max() >= SPECK * mass.max():
-        mass = digits
-    kept = np.zeros(strokes.shape, np.uint8)
-    kept[strokes] = (mass >= SPECK * mass.max())[labels]
-    near = Image.fromarray(kept).filter(ImageFilter.MaxFilter(2 * SOFT_EDGE + 1))
-    return ink * np.asarray(near)
 
 
-def connected(mask: np.ndarray) -> np.ndarray:
-    """Numbers the connected parts of a mask; neighbours are also those across a corner.
+def only(ink: np.ndarray, strokes: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Some of the strokes, with their soft edges.
 
-    For `bool [H, W]` with N true pixels, the part of each of them, row by row: `int64 [N]`, from 0.
+    Args:
+      ink: `float32 [H, W]`.
+      strokes: `bool [H, W]`, with N true pixels.
+      kept: `bool [N]`, which of these.
     """
-    number = np.cumsum(mask).reshape(mask.shape) - 1
-    pairs = [
-        np.stack([number[one], number[other]])[:, mask[one] & mask[other]]
-        for one, other in (  # neighbours
-            (np.s_[:, :-1], np.s_[:, 1:]),
-            (np.s_[:-1], np.s_[1:]),
-            (np.s_[:-1, :-1], np.s_[1:, 1:]),
-            (np.s_[:-1, 1:], np.s_[1:, :-1]),
-        )
-    ]
-    first, second = np.concatenate(pairs, axis=1)
-    label = np.arange(np.count_nonzero(mask))
-    while (label[first] != label[second]).any():
-        lowest = np.minimum(label[first], label[second])
-        for end in (first, second):
-            np.minimum.at(label, label[end], lowest)
-        while (label != label[label]).any():
-            label = label[label]
-    return np.unique(label, return_inverse=True)[1].reshape(-1)
+    mask = np.zeros(strokes.shape, np.uint8)
+    mask[strokes] = kept
+    near = Image.fromarray(mask).filter(ImageFilter.MaxFilter(2 * SOFT_EDGE + 1))
+    return ink * np.asarray(near)
 
 
 def cropped(ink: np.ndarray) -> np.ndarray:

@@ -16,10 +16,11 @@ import numpy as np
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST, Form
-from cnn_mnist.inference.images import find_images, read_image
+from cnn_mnist.inference.images import find_images, read_image, read_images
+from cnn_mnist.inference.preprocess import usual
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console
-from cnn_mnist.utils.errors import InputError, shown
+from cnn_mnist.utils.errors import InputError, UsageError, shown
 
 
 class Answer(NamedTuple):
@@ -30,6 +31,7 @@ class Answer(NamedTuple):
       digit, runner_up: the labels of the most probable class, and of the second.
       probability, runner_up_probability: theirs, 0 to 1.
       name, runner_up_name: what people call these classes.
+      number: of the digit in the file, from the left, from 1; None where only one is looked for.
     """
 
     file: str
@@ -39,6 +41,7 @@ class Answer(NamedTuple):
     runner_up_probability: float
     name: str
     runner_up_name: str
+    number: int | None = None
 
 
 def run(
@@ -47,6 +50,8 @@ def run(
     patterns: Sequence[str],
     output: str = "table",
     class_names: Sequence[str] | None = None,
+    preprocess: str | None = None,
+    split: bool = False,
 ) -> int:
     """Reads image files, asks the network of the newest checkpoint, and prints its answers.
 
@@ -58,52 +63,90 @@ def run(
       patterns: files, folders and globs; see `images.find_images`.
       output: a key of `FORMATS`.
       class_names: in the order of the labels; None for those that are noted in `model_dir`.
+      preprocess: a key of `PREPROCESSES`; None for what is usual for the data of the training.
+      split: whether to read every digit of a picture, instead of refusing those with several.
 
     Returns:
       The exit code: 0, or 2 if any pattern or file could not be used.
 
     Raises:
       CheckpointError: no checkpoint that can be used.
+      UsageError: `split` where pictures are read whole.
     """
     form = record.form_of(model_dir) or MNIST
+    preprocess = chosen(form, preprocess, split)
     if class_names is not None:
         form = limits.named(form, class_names)
-    files, images, errors = read_images(patterns, form)
+    found, errors = read_pictures(patterns, form, preprocess, split)
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
-    if files:
+    if found:
         console.load_tensorflow()
         from cnn_mnist.inference.predictor import Predictor
 
         with Predictor(model_dir, recipe) as predictor:
-            _, probabilities = predictor.predict(images)
-        print(FORMATS[output](answers(files, probabilities, form.class_names)), end="")
+            _, probabilities = predictor.predict(np.array([each.image for each in found]))
+        rows = answers([each.file for each in found], probabilities, form.class_names)
+        rows = [row._replace(number=each.number) for row, each in zip(rows, found, strict=True)]
+        print(FORMATS[output](rows), end="")
     return 2 if errors else 0
 
 
-def read_images(
-    patterns: Sequence[str], form: Form = MNIST
-) -> tuple[list[Path], np.ndarray, list[InputError]]:
-    """N files that hold a picture, their images, `uint8 [N, H, W]`, and the errors of others.
+def chosen(form: Form, preprocess: str | None, split: bool) -> str:
+    """How pictures are brought to a form: as asked, or as is usual, which is told if it is plain.
 
-    Colour images are `uint8 [N, H, W, 3]`.
+    Raises:
+      UsageError: pictures that are read whole cannot be split into digits.
     """
-    files: list[Path] = []
-    images: list[np.ndarray] = []
+    chosen = preprocess or usual(form)
+    if split and chosen != "digit":
+        why = "" if preprocess else ", as the network was not trained on the ten digits"
+        raise UsageError(
+            f"--split: expected --preprocess=digit, found {chosen}{why}; leave --split out, or add "
+            "--preprocess=digit if the pictures show digits on paper"
+        )
+    if chosen == "plain" and preprocess is None:
+        print(
+            "note: pictures are read whole (--preprocess=plain), as the network's classes are not "
+            "the ten digits; --preprocess=digit looks for digits on paper",
+            file=sys.stderr,
+        )
+    return chosen
+
+
+class Found(NamedTuple):
+    """An image from a picture: its file, its number there (None if it is the only one), pixels."""
+
+    file: Path
+    number: int | None
+    image: np.ndarray
+
+
+def read_pictures(
+    patterns: Sequence[str],
+    form: Form = MNIST,
+    preprocess: str | None = None,
+    split: bool = False,
+) -> tuple[list[Found], list[InputError]]:
+    """The images of all pictures, as `images.read_images` has them, and the errors of others."""
+    found: list[Found] = []
     errors: list[InputError] = []
     for pattern in patterns:
         try:
-            found = find_images([pattern])
+            files = find_images([pattern])
         except InputError as error:
             errors.append(error)
             continue
-        for path in found:
+        for path in files:
             try:
-                images.append(read_image(path, form))
-                files.append(path)
+                if split:
+                    each = read_images(path, form, preprocess)
+                    found += [Found(path, number, image) for number, image in enumerate(each, 1)]
+                else:
+                    found.append(Found(path, None, read_image(path, form, preprocess)))
             except InputError as error:
                 errors.append(error)
-    return files, np.array(images, np.uint8).reshape(len(files), *form.image_shape), errors
+    return found, errors
 
 
 def answers(
@@ -127,31 +170,43 @@ def answers(
 
 
 def as_table(rows: Sequence[Answer]) -> str:
-    """For people: a line for each file, in columns; probabilities in percent."""
+    """For people: a line for each image, in columns; probabilities in percent."""
     names = [shown(row.file) for row in rows]
     width = max(map(len, ["file", *names]))
     numbers = all(row.name.isdigit() for row in rows)
     head = "digit" if numbers else "class"
     wide = max(map(len, [head, *(row.name for row in rows)]))
-    lines = [f"{'file':{width}}  {head:{wide}}  probability  runner-up"]
+    counted = "number" in fields_of(rows)
+    lines = [
+        f"{'file':{width}}  {'number  ' if counted else ''}{head:{wide}}  probability  runner-up"
+    ]
     side = ">" if numbers else "<"
     lines += [
-        f"{name:{width}}  {row.name:{side}{wide}}  {row.probability:11.1%}  "
-        f"{row.runner_up_name} ({row.runner_up_probability:.1%})"
+        f"{name:{width}}  {f'{row.number:6}  ' if counted else ''}{row.name:{side}{wide}}  "
+        f"{row.probability:11.1%}  {row.runner_up_name} ({row.runner_up_probability:.1%})"
         for name, row in zip(names, rows, strict=True)
     ]
     return "\n".join(lines) + "\n"
 
 
+def fields_of(rows: Sequence[Answer]) -> list[str]:
+    """The fields of `Answer` that the rows have: `number` only where digits are counted."""
+    counted = any(row.number is not None for row in rows)
+    return [name for name in Answer._fields if counted or name != "number"]
+
+
 def as_json(rows: Sequence[Answer]) -> str:
     """For programs: a list of objects with the fields of `Answer`."""
-    return json.dumps([row._asdict() for row in rows], indent=2) + "\n"
+    fields = fields_of(rows)
+    found = [{name: getattr(row, name) for name in fields} for row in rows]
+    return json.dumps(found, indent=2) + "\n"
 
 
 def as_csv(rows: Sequence[Answer]) -> str:
     """For programs and spreadsheets: a header with the fields of `Answer`, then a line for each."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([Answer._fields, *rows])
+    text, fields = io.StringIO(), fields_of(rows)
+    values = ([getattr(row, name) for name in fields] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([fields, *values])
     return text.getvalue()
 
 

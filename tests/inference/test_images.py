@@ -8,6 +8,7 @@ from PIL import Image
 from sevens import BLACK, WHITE, encoded, saved, seven
 
 from cnn_mnist.data import limits
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.inference import images, ink
 from cnn_mnist.inference.images import ImageError, find_images, read_image
 from conftest import ROOT
@@ -203,22 +204,6 @@ def test_a_digit_off_balance_stays_inside_the_field():
     assert field[8:28].any(axis=1).all()
 
 
-def test_connected_parts_against_flood_fill():
-    mask = np.random.RandomState(3).rand(37, 53) < 0.4
-    part = np.full(mask.shape, -1)
-    for start in zip(*np.nonzero(mask), strict=True):
-        number, queue = part.max() + 1, [start] if part[start] < 0 else []
-        while queue:
-            y, x = queue.pop()
-            if 0 <= y < 37 and 0 <= x < 53 and mask[y, x] and part[y, x] < 0:
-                part[y, x] = number
-                queue += [(y + i, x + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    labels = ink.connected(mask)
-    assert labels.max() == part.max()
-    pairs = set(zip(labels.tolist(), part[mask].tolist(), strict=True))
-    assert len(pairs) == labels.max() + 1
-
-
 # .npy
 
 
@@ -362,3 +347,32 @@ def test_pictures_for_other_networks_are_taken_whole(tmp_path, form):
     other = Image.fromarray(pixels).convert("L" if form.channels == 3 else "RGB")
     other.save(tmp_path / "other.png")
     assert read_image(tmp_path / "other.png", form).shape == form.image_shape
+
+
+def test_a_picture_is_scaled_by_area(tmp_path):
+    """Each pixel of the image is the mean of the part of the picture that it covers."""
+    pixels = np.random.default_rng(5).integers(0, 256, (24, 40), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = read_image(tmp_path / "a.png", limits.numbered(8, 10, 1, 5))
+    means = pixels.reshape(8, 3, 10, 4).mean(axis=(1, 3))
+    assert np.abs(found - means).max() <= 1
+    colour = read_image(tmp_path / "a.png", limits.numbered(8, 10, 3, 5))
+    np.testing.assert_array_equal(colour, np.repeat(found[..., None], 3, axis=2))
+
+
+def test_what_is_asked_goes_before_what_is_usual(tmp_path, expected):
+    path = saved(seven(), tmp_path / "a.png")
+    letters = limits.numbered(28, 28, 1, 26)
+    np.testing.assert_array_equal(read_image(path, letters, "digit"), read_image(path))
+    whole = np.asarray(seven().convert("L").resize((28, 28), Image.Resampling.BOX))
+    np.testing.assert_array_equal(read_image(path, letters), whole)
+    np.testing.assert_array_equal(read_image(path, preprocess="plain"), whole)
+
+
+def test_digits_for_networks_of_another_size(tmp_path):
+    path = saved(seven(), tmp_path / "a.png")
+    form = Form(32, 24, 3, MNIST.class_names)
+    found = read_image(path, form)
+    assert found.shape == (32, 24, 3)
+    placed = Image.fromarray(read_image(path)).resize((24, 32), Image.Resampling.BOX)
+    np.testing.assert_array_equal(found, np.repeat(np.asarray(placed)[..., None], 3, axis=2))

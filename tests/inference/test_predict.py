@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from estimators import estimator_of
+from PIL import Image
 
 from cnn_mnist.checkpoints.restore import CheckpointError
+from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.input_fns import train_input_fn
 from cnn_mnist.inference import predict
 from cnn_mnist.inference.predict import Answer
 from cnn_mnist.inference.predictor import CHUNK, Predictor
 from cnn_mnist.recipes import Recipe
+from cnn_mnist.utils.errors import UsageError
 from conftest import ROOT
 
 DIGITS = ROOT / "tests" / "digits"
@@ -214,6 +217,59 @@ def test_the_good_are_answered_and_the_bad_are_told(trained, tmp_path, capfd):
     assert len(errors) == 3
     for name, line in zip(("bad.png", "empty", "missing.png"), errors, strict=True):
         assert line.startswith(f"error: {tmp_path / name}: found ")
+
+
+def test_split_reads_each_digit_from_left_to_right(trained, mnist, tmp_path, capfd):
+    """Digits that the network reads right alone are read right in a row."""
+    images, labels = mnist.test.images[:200], mnist.test.labels[:200]
+    with Predictor(trained.model_dir) as predictor:
+        sure = np.flatnonzero(predictor.predict(images)[1].max(axis=1) > 0.99)[[0, 3, 5]]
+    row = np.pad(np.hstack(list(images[sure])), 10)
+    Image.fromarray(255 - row).resize((4 * row.shape[1], 4 * row.shape[0])).save(tmp_path / "3.png")
+    patterns = [str(tmp_path / "3.png"), str(DIGITS / "0_thick.png")]
+
+    assert predict.run(Recipe(), trained.model_dir, patterns[:1]) == 2
+    found = f"error: {patterns[0]}: found 3 digits (or marks of a digit's size), expected one; "
+    assert capfd.readouterr().err.startswith(found + "crop it, or read each of them with --split")
+
+    assert predict.run(Recipe(), trained.model_dir, patterns, "json", split=True) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert [(row["file"], row["number"]) for row in rows] == [
+        *((patterns[0], number) for number in (1, 2, 3)),
+        (patterns[1], 1),
+    ]
+    assert [row["digit"] for row in rows] == [*labels[sure], 0]
+
+
+def test_the_number_is_a_column_only_where_digits_are_counted():
+    rows = [row._replace(number=number) for number, row in enumerate(ROWS, 1)]
+    assert predict.as_table(rows).splitlines() == [
+        "file          number  digit  probability  runner-up",
+        "a.png              1      3        75.0%  8 (12.5%)",
+        'b "2", c.png       2      0       100.0%  9 (0.0%)',
+    ]
+    assert predict.as_csv(rows).splitlines()[0].endswith(",runner_up_name,number")
+    assert [Answer(**row) for row in json.loads(predict.as_json(rows))] == rows
+    assert "number" not in json.loads(predict.as_json(ROWS))[0]
+
+
+LETTERS = Form(9, 13, 1, ("a", "b", "c"))
+
+
+def test_what_is_usual_is_told_where_pictures_are_read_whole(capfd):
+    assert predict.chosen(MNIST, None, split=True) == "digit"
+    assert predict.chosen(Form(32, 32, 3, MNIST.class_names), None, False) == "digit"
+    assert predict.chosen(LETTERS, "digit", True) == "digit"
+    assert predict.chosen(LETTERS, "plain", False) == "plain"
+    assert capfd.readouterr().err == ""
+    assert predict.chosen(LETTERS, None, False) == "plain"
+    assert capfd.readouterr().err.startswith("note: pictures are read whole (--preprocess=plain)")
+
+
+@pytest.mark.parametrize("form, preprocess", [(LETTERS, None), (MNIST, "plain")])
+def test_whole_pictures_are_not_split(form, preprocess):
+    with pytest.raises(UsageError, match="^--split: expected --preprocess=digit, found plain"):
+        predict.chosen(form, preprocess, True)
 
 
 def test_nothing_to_read_needs_no_model(tmp_path, capfd):
