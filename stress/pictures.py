@@ -1,4 +1,4 @@
-"""Damaged and hostile PNG, JPEG, BMP and `.npy` files: a digit, or a refusal in one line."""
+"""Damaged and hostile image files of every kind: a digit, or a refusal in one line."""
 
 import contextlib
 import functools
@@ -26,6 +26,7 @@ NAME = "picture"
 # of 4 bytes, their coefficients, one conversion.
 LIMITS = Limits(r": found (?!.*MemoryError)", seconds=8.0, memory=1 << 30)
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+STARTS = (b"\x93NUMPY", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"RIFF\4\0\0\0WEBP")
 
 
 def images(count: int, seed: int, folder: Path) -> Tally:
@@ -133,6 +134,10 @@ def large(coding: str, side: int) -> bytes:
     image = seven((side, side))
     if coding == "PNG 16 bits":
         return encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16)), "PNG")
+    if coding in ("GIF", "WEBP"):
+        return encoded(image, coding, method=0)
+    if coding.startswith("TIFF"):
+        return encoded(image, "TIFF", compression=coding.split()[1])
     if coding.endswith("JPEG"):
         return encoded(image, "JPEG", progressive=coding.startswith("progressive"))
     return encoded(image.convert(coding.removeprefix("PNG ")), "PNG", compress_level=1)
@@ -176,6 +181,30 @@ class Makers:
             for mode in ("1", "L", "P", "RGB", "RGBA")
         ]
         self.bmps.append(("BMP, run-length coded", bmp(90, 120, 1, run_lengths(pixels))))
+        later = Image.new("RGB", colour.size, (10, 200, 99))
+        several = {"save_all": True, "append_images": [later, colour]}
+        self.gifs = [
+            (f"GIF {options}", encoded(colour, "GIF", **options))
+            for options in ({}, {"interlace": 0}, several)
+        ]
+        self.gifs.append(("GIF, transparent", encoded(palette, "GIF", transparency=0)))
+        self.webps = [
+            (f"WebP {mode} {list(options)}", encoded(image, "WEBP", **options))
+            for mode, image in (("RGB", colour), ("RGBA", see_through))
+            for options in ({}, {"lossless": True}, {"exif": exif(6)}, several)
+        ]
+        self.tiffs = [
+            (f"TIFF {mode} {coding}", encoded(colour.convert(mode), "TIFF", compression=coding))
+            for mode, coding in (
+                *(("1", "group3"), ("1", "group4"), ("L", None), ("P", "tiff_lzw"), ("RGBA", None)),
+                *(("CMYK", "packbits"), ("RGB", "tiff_adobe_deflate"), ("RGB", "jpeg")),
+            )
+        ]
+        self.tiffs += [
+            ("TIFF 16 bits", encoded(deep, "TIFF")),
+            ("TIFF, several", encoded(colour, "TIFF", **several)),
+            ("BigTIFF", encoded(colour, "TIFF", big_tiff=True)),
+        ]
         arrays = {
             "uint8": pixels,
             "colour": np.asarray(colour),
@@ -185,7 +214,8 @@ class Makers:
         }
         self.npys = [(f"npy {name}", npy_file(array)) for name, array in arrays.items()]
         self.right = {}
-        for name, content in (*self.pngs, *self.jpegs, *self.bmps, *self.npys):
+        others = (*self.gifs, *self.webps, *self.tiffs)
+        for name, content in (*self.pngs, *self.jpegs, *self.bmps, *self.npys, *others):
             (folder / NAME).write_bytes(content)
             self.right[name] = read(str(folder))
 
@@ -194,6 +224,8 @@ class Makers:
         makers = (
             *(5 * [self.damaged_png] + 5 * [self.damaged_jpeg] + 3 * [self.damaged_bmp]),
             *(3 * [self.damaged_npy] + 2 * [self.damaged_pixels] + 2 * [self.metadata]),
+            *(3 * [self.damaged_gif] + 4 * [self.damaged_webp] + 5 * [self.damaged_tiff]),
+            *(2 * [self.tiff_tag] + 2 * [self.large_claim] + [self.flood]),
             *(self.wrong_size, self.wrong_size, self.npy_header),
             *(self.pattern, self.no_picture),
         )
@@ -222,6 +254,47 @@ class Makers:
         name, good = self.rng.choice(self.bmps)
         done, content = damaged(self.rng, good, (0, 2, 10, 14, 18, 26, 30, 34, 54, 1078), 54)
         return case(f"{name}: {done}", content)
+
+    def damaged_gif(self) -> Case:
+        name, good = self.rng.choice(self.gifs)
+        done, content = damaged(self.rng, good, (0, 6, 10, 13, 30, len(good) - 2), 60)
+        return case(f"{name}: {done}", content)
+
+    def damaged_webp(self) -> Case:
+        name, good = self.rng.choice(self.webps)
+        done, content = damaged(self.rng, good, (0, 4, 8, 12, 16, 20, 30, 44, 60), 60)
+        return case(f"{name}: {done}", content)
+
+    def damaged_tiff(self) -> Case:
+        """Half of the changes are in the directory, where the meaning is."""
+        name, good = self.rng.choice(self.tiffs)
+        place = int.from_bytes(good[4:8], "little")
+        edges = (0, 4, 8, place, place + 2, place + 14, place + 26, len(good) - 8)
+        if self.rng.random() < 0.5:
+            done, directory = damaged(self.rng, good[place : place + 200], (0, 2, 14, 26, 38))
+            content = good[:place] + directory + good[place + 200 :]
+            return case(f"{name}, its directory: {done}", content)
+        done, content = damaged(self.rng, good, edges, 8)
+        return case(f"{name}: {done}", content)
+
+    def tiff_tag(self) -> Case:
+        """A tag of the directory says something else."""
+        name, good = self.rng.choice([tiff for tiff in self.tiffs if tiff[0] != "BigTIFF"])
+        (place,) = struct.unpack_from("<I", good, 4)
+        (count,) = struct.unpack_from("<H", good, place)
+        at = place + 2 + 12 * self.rng.randrange(count)
+        kind, number = self.rng.choice((1, 2, 3, 4, 5, 7, 12, 16, 99)), self.rng.choice((0, 1, 2))
+        number = self.rng.choice((number, 1, 2**31, 2**32 - 1))
+        value = self.rng.choice((0, 1, 2, 3, 7, 8, 16, 90, 8_000, 65_535, 2**31 - 1, 2**32 - 1))
+        changed = bytearray(good)
+        if self.rng.random() < 0.3:  # the tag, too
+            tags = (254, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 317, 320)
+            tag = self.rng.choice((*tags, 322, 323, 324, 325, 330, 338, 339, 347, 530, 34665))
+            struct.pack_into("<H", changed, at, tag)
+        if self.rng.random() < 0.3:
+            struct.pack_into("<HI", changed, at + 2, kind, number)
+        struct.pack_into("<I", changed, at + 8, value)
+        return case(f"{name}, its tag at {at}: {changed[at : at + 12].hex()}", bytes(changed))
 
     def damaged_npy(self) -> Case:
         name, good = self.rng.choice(self.npys)
@@ -309,9 +382,58 @@ class Makers:
 
     def large_picture(self) -> Case:
         """Pictures as large as they may be, or a little larger; few bytes on disk."""
-        side = self.rng.choice((8_000, 8_001))
-        coding = self.rng.choice(("PNG L", "PNG 16 bits", "JPEG", "progressive JPEG", "PNG RGBA"))
+        codings = ("PNG L", "PNG 16 bits", "JPEG", "progressive JPEG", "PNG RGBA")
+        coding = self.rng.choice((*codings, "GIF", "WEBP", "TIFF tiff_lzw", "TIFF packbits"))
+        side = self.rng.choice((5_656, 5_657) if coding == "WEBP" else (8_000, 8_001))
         return case(f"{coding} of {side} x {side}", large(coding, side))
+
+    def large_claim(self) -> Case:
+        """GIF, WebP and TIFF files with sizes in the header that they do not have."""
+        sides = (1, 2, 89, 91, 5_000, 8_000, 8_001, 16_000, 65_535, 2**24)
+        width, height = self.rng.choice(sides), self.rng.choice(sides)
+        kind = self.rng.choice(("GIF", "GIF frame", "WebP", "TIFF"))
+        if kind.startswith("GIF"):
+            content = bytearray(self.rng.choice(self.gifs)[1])
+            place = 6 if kind == "GIF" else content.index(b",", 13) + 5
+            struct.pack_into("<HH", content, place, width & 0xFFFF, height & 0xFFFF)
+        elif kind == "WebP":
+            content = bytearray(self.rng.choice(self.webps)[1])
+            if content[12:16] == b"VP8X":
+                sizes = ((side - 1 & 0xFFFFFF).to_bytes(3, "little") for side in (width, height))
+                content[24:30] = b"".join(sizes)
+            else:
+                place = 26 if content[12:16] == b"VP8 " else 21
+                struct.pack_into("<HH", content, place, width & 0xFFFF, height & 0xFFFF)
+        else:
+            content = bytearray(self.rng.choice(self.tiffs)[1])
+            (place,) = struct.unpack_from("<I", content, 4)
+            for at in range(place + 2, min(place + 200, len(content) - 12), 12):
+                tag = struct.unpack_from("<H", content, at)[0]
+                if tag in (256, 257, 278):
+                    struct.pack_into("<HII", content, at + 2, 4, 1, width if tag == 256 else height)
+        return case(f"{kind} that claims {width} x {height}", bytes(content))
+
+    def flood(self) -> Case:
+        """Parts in great number, and frames in great number behind the first."""
+        kind = self.rng.choice(("GIF", "WebP", "TIFF"))
+        count = self.rng.choice((1_000, 99_000, 1_000_000))
+        if kind == "GIF":
+            name, good = self.gifs[0]
+            colours = 13 + 3 * (2 << (good[10] & 7))
+            comments = min(count, 300_000) * b"!\xfe\1x\0"
+            content = good[:colours] + comments + good[colours:]
+        elif kind == "WebP":
+            name, good = self.rng.choice(self.webps)
+            content = good + min(count, 300_000) * (b"abcd\2\0\0\0xx")
+            content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+        else:
+            name, good = self.rng.choice(self.tiffs[:-1])
+            (place,) = struct.unpack_from("<I", good, 4)
+            (tags,) = struct.unpack_from("<H", good, place)
+            circle = bytearray(good)  # the directory is its own next one
+            struct.pack_into("<I", circle, place + 2 + 12 * tags, place)
+            return case(f"{name} in a circle", bytes(circle), self.right[name])
+        return case(f"{name} with {count} parts", content, self.right[name])
 
     def run_length_flood(self) -> Case:
         width, height = self.rng.choice(
@@ -351,16 +473,14 @@ class Makers:
 
     def saved(self, done: str, pixels: np.ndarray) -> Case:
         image = Image.fromarray(pixels.astype(np.uint8))
-        kind = self.rng.choice(("PNG", "JPEG", "BMP"))
+        kind = self.rng.choice(("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"))
         return case(f"{kind} of {done}", encoded(image, kind))
 
     def no_picture(self) -> Case:
         """Another kind of file, or no file."""
-        files = {
-            kind: encoded(seven(), kind) for kind in ("GIF", "TIFF", "WEBP", "PPM", "ICO", "TGA")
-        }
+        files = {kind: encoded(seven(), kind) for kind in ("PPM", "ICO", "TGA", "PCX", "JPEG2000")}
         files |= {"nothing": b"", "text": b"seven\n", "noise": self.rng.randbytes(5000)}
-        files |= {"a start": self.rng.choice((PNG, JPEG, JPEG + b"\xff", b"BM", b"\x93NUMPY"))}
+        files |= {"a start": self.rng.choice((PNG, JPEG, JPEG + b"\xff", b"BM", *STARTS))}
         things = {**NO_FILES, "a hole of a terabyte": self.hole}
         done = self.rng.choice((*files, *things))
         if done in files:

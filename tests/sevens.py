@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -27,3 +28,12 @@ def encoded(kind):
     stream = io.BytesIO()
     seven().save(stream, kind)
     return stream.getvalue()
+
+
+def likeness(digit, expected):
+    """The correlation, the best of all moves by at most one pixel."""
+    moves = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(
+        np.corrcoef(np.roll(digit, move, (0, 1)).ravel().astype(float), expected.ravel())[0, 1]
+        for move in moves
+    )

@@ -42,7 +42,7 @@ def files_below(folder):
         (["--model_dir=a_file"], "--model_dir=a_file: is not a folder"),
         (["--model_dir=a_file/below"], "--model_dir=a_file/below: is not a folder"),
         (["--data_dir=nowhere"], "nowhere: expected a folder"),
-        (["--data_dir=a_file"], "a_file: expected a folder"),
+        (["--data_dir=a_file"], "a_file: expected the four IDX files, an .npz file or another"),
         (["--recipe=soup"], "--recipe=soup"),
         (["--optimizer=luck"], "--optimizer=luck"),
         (["--train_size=55001"], "--train_size: expected 0 to 55000"),

@@ -26,11 +26,12 @@ from cnn_mnist.inference.paper import border_mask
 from cnn_mnist.inference.preprocess import PREPROCESSES, usual
 from cnn_mnist.utils.errors import InputError, reason, shown
 
-FORMATS = ("PNG", "JPEG", "BMP")  # the names of Pillow's readers
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".npy")
-KINDS = "a PNG, JPEG, BMP or .npy image"
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # the names of Pillow's readers
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".npy")
+KINDS = "a PNG, JPEG, BMP, GIF, WebP, TIFF or .npy image"
 MAX_BYTES = 64 << 20
 MAX_PIXELS = 64_000_000  # decoded, 4 bytes each; below Pillow's own limit, which only warns
+MAX_WEBP_PIXELS = 32_000_000  # its decoder takes 16 bytes each
 # Pillow's reader of run-length coded BMP files is written in Python: 0.1 us a pixel, 0.2 us a byte.
 MAX_RLE_PIXELS = 16_000_000
 MAX_RLE_BYTES = 8 << 20
@@ -55,8 +56,8 @@ def find_images(patterns: Iterable[str | os.PathLike]) -> list[Path]:
     """The files that are meant, in the order given, at least one for each pattern.
 
     Args:
-      patterns: each a file, which need not be an image; a folder, which means its files named .png,
-        .jpg, .jpeg, .bmp or .npy, sorted, without those of folders inside it; or a glob
+      patterns: each a file, which need not be an image; a folder, which means its files with one of
+        `SUFFIXES`, sorted, without those of folders inside it; or a glob
         (`scans/*.png`, `scans/**/*.png`), which means the files that match it, sorted.
 
     Raises:
@@ -112,10 +113,11 @@ def read_images(
 ) -> list[np.ndarray]:
     """Reads a picture as the training's images are, each `uint8 [H, W]` or, in colour, `[H, W, 3]`.
 
-    PNG, JPEG and BMP may have any size, colours, transparency and orientation (EXIF). Of several
-    frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or floats 0 to 1, of
-    shape `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` (red, green, blue, opacity). A stack of
-    images is refused: one file is one picture, and stacks are what `Predictor.predict` takes.
+    PNG, JPEG, BMP, GIF, WebP and TIFF may have any size, colours, transparency and orientation
+    (EXIF). Of several frames the first is read. A `.npy` file holds one array, `uint8` 0 to 255 or
+    floats 0 to 1, of shape `[H, W]`, `[H, W, 1]`, `[H, W, 3]` or `[H, W, 4]` (red, green, blue,
+    opacity). A stack of images is refused: one file is one picture, and stacks are what
+    `Predictor.predict` takes.
 
     Args:
       path: of the file.
@@ -155,9 +157,12 @@ def _content(path: str | os.PathLike) -> bytes:
 
 
 def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
-    """Decodes PNG, JPEG and BMP to what `ink.digit_image` takes: `float32 [H, W, C]`."""
+    """Decodes an image file to what `ink.digit_image` takes: `float32 [H, W, C]`."""
     try:
         content, xmp = containers.picture_only(content)
+        if size := containers.size_before_opening(content):
+            most = MAX_WEBP_PIXELS if content.startswith(b"RIFF") else MAX_PIXELS
+            _check_size(path, *size, most)
         with warnings.catch_warnings():
             # Pillow warns of sizes above its own limit and of damage that it reads past.
             warnings.simplefilter("ignore")
@@ -275,10 +280,10 @@ def _image_of(path: str | os.PathLike, values: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(values))
 
 
-def _check_size(path: str | os.PathLike, width: int, height: int) -> None:
+def _check_size(path: str | os.PathLike, width: int, height: int, most: int = MAX_PIXELS) -> None:
     """Refuses an image before memory is taken for its pixels."""
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels(path, f"{width} x {height}")
+    if width * height > most:
+        raise _too_many_pixels(path, f"{width} x {height}", most)
 
 
 def _check_run_lengths(path: str | os.PathLike, image: ImageFile.ImageFile, size: int) -> None:
@@ -290,8 +295,8 @@ def _check_run_lengths(path: str | os.PathLike, image: ImageFile.ImageFile, size
         raise _error(path, found, limit, "save it anew")
 
 
-def _too_many_pixels(path: str | os.PathLike, found: str) -> ImageError:
-    limit = f"at most {MAX_PIXELS // 1_000_000} million pixels"
+def _too_many_pixels(path: str | os.PathLike, found: str, most: int = MAX_PIXELS) -> ImageError:
+    limit = f"at most {most // 1_000_000} million pixels"
     return _error(path, f"{found} pixels", limit, "scale it down")
 
 

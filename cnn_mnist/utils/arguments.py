@@ -215,7 +215,8 @@ def _not_a_flag(word: str, values: flags.FlagValues) -> str:
     if word.partition("=")[0] in values:
         meant = [f"--{word}"]
     else:
-        taking = (name for name in values if word in getattr(values[name].parser, "names", ()))
-        meant = [f"--{name}={word}" for name in taking]
+        taking = [name for name in values if word in getattr(values[name].parser, "names", ())]
+        given = [name for name in taking if values[name].present]  # `--flag true`
+        meant = [f"--{name}={word}" for name in given or taking]
     hint = f". Did you mean: {', '.join(map(shown, meant))} ?" if meant else ""
     return f"{typed}: unknown argument; every flag starts with --{hint}"

@@ -52,7 +52,7 @@ def read_or_refused(path):
     return True
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"])
 def test_truncated_files_are_errors(tmp_path, kind):
     content = encoded(kind)
     path = tmp_path / "a"
@@ -62,7 +62,7 @@ def test_truncated_files_are_errors(tmp_path, kind):
         assert not read_or_refused(path), size
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "npy"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "npy"])
 def test_mutated_files_are_images_or_errors(tmp_path, kind):
     if kind == "npy":
         stream = io.BytesIO()

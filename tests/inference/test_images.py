@@ -5,7 +5,7 @@ import draw_digits
 import numpy as np
 import pytest
 from PIL import Image
-from sevens import BLACK, WHITE, encoded, saved, seven
+from sevens import BLACK, WHITE, encoded, likeness, saved, seven
 
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST, Form
@@ -39,15 +39,6 @@ def assert_placed_as_mnist(digit):
 def same(digit, expected):
     """Whether two images show the same, up to a pixel to any side."""
     return likeness(digit, expected) > 0.95
-
-
-def likeness(digit, expected):
-    """The correlation, the best of all moves by at most one pixel."""
-    moves = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    return max(
-        np.corrcoef(np.roll(digit, move, (0, 1)).ravel().astype(float), expected.ravel())[0, 1]
-        for move in moves
-    )
 
 
 @pytest.fixture(scope="module")
@@ -247,10 +238,10 @@ def test_npy_of_another_kind(tmp_path, values, message):
 def test_the_content_tells_the_kind(tmp_path, expected):
     (tmp_path / "a.jpg").write_bytes(encoded("PNG"))
     assert same(read_image(tmp_path / "a.jpg"), expected)
-    seven().save(tmp_path / "b.gif")
-    (tmp_path / "c.png").write_bytes((tmp_path / "b.gif").read_bytes())
+    seven().save(tmp_path / "b.ppm")
+    (tmp_path / "c.png").write_bytes((tmp_path / "b.ppm").read_bytes())
     (tmp_path / "d.png").write_text("digit")
-    for name in ("b.gif", "c.png", "d.png"):
+    for name in ("b.ppm", "c.png", "d.png"):
         with pytest.raises(ImageError, match=f"{name}: found another kind of file"):
             read_image(tmp_path / name)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pictures import frame, large, pixels, tight
+from sevens import likeness
 
 from cnn_mnist.inference import ink, paper, parts
 from cnn_mnist.inference.ink import SeveralError
@@ -18,13 +19,6 @@ def digits(mnist):
     return np.array(found)
 
 
-def alike(one, other):
-    """The correlation of two 28x28 images, the best of all moves by at most one pixel."""
-    moves = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    moved = [np.roll(one, move, (0, 1)).ravel().astype(float) for move in moves]
-    return max(np.corrcoef(each, other.ravel())[0, 1] for each in moved)
-
-
 def on_plain_paper(darkness):
     return ink.digit_image(pixels(np.pad(darkness, 30)))
 
@@ -37,7 +31,7 @@ INDICES = range(20)
 def test_tight_crops(digits, index, light):
     darkness = tight(large(digits[index]))
     read = ink.digit_image(pixels(darkness, light))
-    assert alike(read, on_plain_paper(darkness)) > 0.97
+    assert likeness(read, on_plain_paper(darkness)) > 0.97
 
 
 @pytest.mark.parametrize("grey", [1, 0.6])
@@ -48,8 +42,8 @@ def test_frames(digits, index, pen, inset, grey):
     darkness = np.pad(tight(large(digits[index])), ((40, 31), (29, 37)))
     framed = np.maximum(darkness, frame(darkness.shape, inset, pen, grey))
     expected = on_plain_paper(darkness)
-    assert alike(ink.digit_image(pixels(framed)), expected) > 0.97
-    assert alike(ink.digit_image(pixels(framed, light=True)), expected) > 0.97
+    assert likeness(ink.digit_image(pixels(framed)), expected) > 0.97
+    assert likeness(ink.digit_image(pixels(framed, light=True)), expected) > 0.97
 
 
 @pytest.mark.parametrize("sides", ["t", "b", "l", "r", "tb", "lr", "tl", "br", "tbl", "blr"])
@@ -57,7 +51,7 @@ def test_frames(digits, index, pen, inset, grey):
 def test_cell_lines(digits, index, sides):
     darkness = np.pad(tight(large(digits[index])), ((33, 41), (39, 28)))
     lined = np.maximum(darkness, frame(darkness.shape, 0, 3, 0.8, sides))
-    assert alike(ink.digit_image(pixels(lined)), on_plain_paper(darkness)) > 0.97
+    assert likeness(ink.digit_image(pixels(lined)), on_plain_paper(darkness)) > 0.97
 
 
 def test_a_frame_with_gaps(digits):
@@ -66,7 +60,7 @@ def test_a_frame_with_gaps(digits):
     lines[20:32, :20] = lines[-40:-28, -20:] = lines[:20, 30:44] = lines[-20:, 50:60] = 0
     assert parts.connected(lines > 0).max() == 3
     read = ink.digit_image(pixels(np.maximum(darkness, lines)))
-    assert alike(read, on_plain_paper(darkness)) > 0.97
+    assert likeness(read, on_plain_paper(darkness)) > 0.97
 
 
 def test_a_digit_that_runs_into_its_frame():
@@ -90,7 +84,7 @@ def test_digits_in_a_row(digits, count):
     read = ink.digit_images(sheet)
     assert len(read) == count
     for one, darkness in zip(read, row, strict=True):
-        assert alike(one, on_plain_paper(darkness)) > 0.97
+        assert likeness(one, on_plain_paper(darkness)) > 0.97
 
 
 def test_digits_in_a_frame_are_counted_without_it(digits):
