@@ -267,6 +267,7 @@ class Kind(NamedTuple):
     make: Callable[[Digits], Sheet]
     true: str | None
     light: bool = False  # light on dark
+    split: bool = False  # each digit is read, as with --split
 
 
 KINDS: dict[str, Kind] = {
@@ -288,6 +289,8 @@ KINDS: dict[str, Kind] = {
     "page shadow": Kind(shadow, LINES),
     "two digits": Kind(two_digits, r"found 2 digits"),
     "three digits": Kind(three_digits, r"found 3 digits"),
+    "two digits, --split": Kind(two_digits, None, split=True),
+    "three digits, --split": Kind(three_digits, None, split=True),
     "two strokes, as MNIST has them": Kind(two_strokes, None),
     "5 with a separate roof": Kind(five_and_roof, None),
     "4 in two strokes": Kind(broken_four, None),
@@ -318,7 +321,7 @@ def _measure() -> int:
     parser.add_argument("--keep", help="a folder to write the pictures that went wrong to")
     options = parser.parse_args()
     console.start_tensorflow()
-    from cnn_mnist.inference.images import read_image
+    from cnn_mnist.inference.images import read_image, read_images
     from cnn_mnist.inference.predictor import Predictor
 
     table = Table("kind", title="Own pictures")
@@ -335,7 +338,8 @@ def _measure() -> int:
                 sheet, path = kind.make(digits), Path(folder, "picture.png")
                 saved(sheet, kind, digits.random, path)
                 try:
-                    read = tuple(predictor.predict(read_image(path)[None])[0].tolist())
+                    images = read_images(path) if kind.split else [read_image(path)]
+                    read = tuple(predictor.predict(np.array(images))[0].tolist())
                     came, said = "right" if read == sheet.digits else "wrong", str(read)
                 except InputError as error:
                     said = str(error).partition(": ")[2]

@@ -430,9 +430,9 @@ class Makers:
             name, good = self.rng.choice(self.tiffs[:-1])
             (place,) = struct.unpack_from("<I", good, 4)
             (tags,) = struct.unpack_from("<H", good, place)
-            circle = bytearray(good)  # the directory is its own next one
-            struct.pack_into("<I", circle, place + 2 + 12 * tags, place)
-            return case(f"{name} in a circle", bytes(circle), self.right[name])
+            end = place + 2 + 12 * tags  # where the place of the next directory is told: this one
+            content = good[:end] + struct.pack("<I", place) + good[end + 4 :]
+            return case(f"{name} in a circle", content, self.right[name])
         return case(f"{name} with {count} parts", content, self.right[name])
 
     def run_length_flood(self) -> Case:

@@ -6,12 +6,14 @@ before it is decoded, nothing is unpickled, and whatever is wrong with it is one
 Axes: H height, W width, C channels.
 """
 
+import contextlib
 import functools
 import glob
 import io
 import math
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +26,7 @@ from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.inference import ink
 from cnn_mnist.inference.paper import border_mask
 from cnn_mnist.inference.preprocess import PREPROCESSES, usual
+from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError, reason, shown
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # the names of Pillow's readers
@@ -169,7 +172,8 @@ def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(path, image.width, image.height)
                 _check_run_lengths(path, image, len(content))
-                image.load()
+                with _quiet(image):
+                    image.load()
                 return picture_of(image, containers.orientation(image, xmp))
     except ImageError:
         raise
@@ -185,6 +189,13 @@ def _decoded_picture(path: str | os.PathLike, content: bytes) -> np.ndarray:
     # On damaged files Pillow lets nearly anything through: OSError, SyntaxError, struct.error, ...
     except Exception as error:
         raise _error(path, f"a damaged file, {reason(error)}", KINDS) from error
+
+
+def _quiet(image: ImageFile.ImageFile) -> contextlib.AbstractContextManager[None]:
+    """While entered, libtiff's own messages do not reach stderr: the error tells what is wrong."""
+    if image.format != "TIFF" or sys.stderr is None:
+        return contextlib.nullcontext()
+    return console.silenced()
 
 
 def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:

@@ -27,6 +27,9 @@ FINE_BOX = 5 * BOX  # the resolution at which thin strokes are thickened
 MIN_WIDTH, USUAL_WIDTH = 1.0, 2.0
 
 
+NO_INK = "nothing that stands out from its border (which shows noise, or ink that reaches it)"
+
+
 class BlankError(ValueError):
     """There is no ink. The message says what there is instead, to follow the word "found"."""
 
@@ -106,16 +109,18 @@ def ink_on(pixels: np.ndarray, ground: np.ndarray, place: np.ndarray) -> np.ndar
     difference = pixels - ground  # [H, W, C]
     noise = paper.noise_of(difference[place])
     strength = np.sqrt(np.mean(difference**2, axis=2))  # [H, W]
+    if strength.max() <= MIN_CONTRAST:
+        raise BlankError(f"one colour (nothing differs by more than {MIN_CONTRAST} of 255)")
     strong = strength > max(noise, MIN_CONTRAST)
     if not strong.any():
-        raise BlankError(f"one colour (nothing differs by more than {MIN_CONTRAST} of 255)")
+        raise BlankError(NO_INK)
     direction = (difference[strong] * strength[strong, None]).sum(axis=0)
     direction /= max(float(np.linalg.norm(direction)), 1e-6)
     ink = difference @ direction / np.sqrt(pixels.shape[2])
     strong = ink > max(noise, MIN_CONTRAST)
     full = float(np.percentile(ink[strong], 90)) if strong.any() else 0.0
     if full < 1.5 * noise or full == 0:
-        raise BlankError("nothing that stands out from the noise")
+        raise BlankError(NO_INK)
     return np.clip((ink - noise) / (full - noise), 0, 1).astype(np.float32)
 
 

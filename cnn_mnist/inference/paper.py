@@ -138,7 +138,9 @@ def is_framed(mask: np.ndarray) -> bool:
     along = [side[:rows].any(axis=0).mean() for side, rows in zip(sides, reach, strict=True)]
     if min(along) >= ALL_ALONG and mask.mean() >= MOST:
         return True
-    if sorted(along)[1] < ALONG or mask.mean() < PAPER_SHARE or at_border(mask) > LEAST_AT_BORDER:
+    if sorted(along)[1] < ALONG or mask.mean() < PAPER_SHARE:
+        return False
+    if at_border(mask) > LEAST_AT_BORDER:
         return False
     return wide_share(~mask, 2 * max(2, round(THICK / 2 * min(mask.shape))) + 1) <= WIDE
 

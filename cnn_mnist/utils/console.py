@@ -217,3 +217,10 @@ def redirected(descriptor: int) -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(screen, 2)
         os.close(screen)
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """While entered, what is written to stderr, from C too, is dropped."""
+    with Path(os.devnull).open("wb") as nothing, redirected(nothing.fileno()):
+        yield

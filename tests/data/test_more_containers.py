@@ -249,3 +249,10 @@ def test_dark_and_light(read, expected):
     for kind in ("GIF", "WEBP", "TIFF"):
         content = encoded(kind, seven(ink=WHITE, paper=BLACK), quality=95)
         assert likeness(read(content), expected) > 0.95
+
+
+def test_libtiff_adds_no_line_of_its_own(read, capfd):
+    good = TIFFS["tiff_lzw"]
+    with pytest.raises(ImageError, match="a: found a damaged file, "):
+        read(with_tag(with_tag(good, tiff.HEIGHT, 900), tiff.ROWS, 900))  # of which it has 120
+    assert capfd.readouterr().err == ""
