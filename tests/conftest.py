@@ -1,6 +1,7 @@
 """What several tests share: data, and commands run as a user runs them."""
 
 import contextlib
+import importlib.metadata
 import os
 import socket
 
@@ -14,6 +15,9 @@ from stress import programs
 from stress.programs import ROOT
 
 __all__ = ["ROOT"]
+# TensorFlow 2.15 has Keras 2 alone.
+HAS_KERAS_3 = not importlib.metadata.version("tensorflow").startswith("2.15.")
+collect_ignore = [] if HAS_KERAS_3 else ["estimator/test_keras_3.py"]
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 """`estimator.install()`: every spelling of the Estimator, and its way back."""
 
 import ast
-import importlib
 import sys
 
 import pytest
 import tensorflow as tf
 
-from cnn_mnist.estimator import VersionError, keras
 from stress import programs
 
 HAS_ESTIMATOR = tf.__version__.startswith("2.15.")
@@ -158,69 +156,6 @@ assert (tf.estimator, tf.contrib) == kept
 estimator.uninstall()
 assert (tf.estimator, tf.contrib) == kept
 """
-    )
-
-
-# Which Keras.
-
-
-@pytest.mark.skipif(HAS_ESTIMATOR, reason="TensorFlow 2.15 has no Keras 3")
-@pytest.mark.parametrize(
-    "too_late, wanted",
-    [
-        ("import tensorflow as tf; tf.keras.layers", None),
-        ("import tensorflow as tf; tf.optimizers.SGD", None),
-        ("", "0"),
-    ],
-)
-def test_keras_3_stays_where_it_was_used_or_is_wanted(too_late, wanted):
-    environment = {} if wanted is None else {"TF_USE_LEGACY_KERAS": wanted}
-    run(
-        f"""
-{too_late}
-from cnn_mnist import estimator
-estimator.install()
-import tensorflow as tf
-assert tf.keras.layers.Dense.__module__.startswith("keras.src")
-from tensorflow.keras import layers
-assert layers.Dense.__module__.startswith("keras.src")
-refused = estimator.DNNClassifier, tf.keras.estimator.model_to_estimator, tf.estimator.MultiHead
-for call in refused:
-    try:
-        call()
-    except ImportError as error:
-        assert "needs legacy Keras, but this program uses Keras 3: run the program" in str(error)
-    else:
-        raise AssertionError(call)
-estimator.v1.BaselineClassifier()
-""",
-        fresh=True,
-        **environment,
-    )
-
-
-@pytest.mark.skipif(HAS_ESTIMATOR, reason="TensorFlow 2.15 needs no tf-keras")
-@pytest.mark.parametrize("installed", [None, "2.16.0"])
-def test_a_legacy_keras_that_is_missing_or_does_not_fit(installed, monkeypatch):
-    monkeypatch.setattr(keras, "chosen", lambda: "")
-    version = importlib.metadata.version
-
-    def found(name):
-        if name != "tf-keras":
-            return version(name)
-        if installed is None:
-            raise importlib.metadata.PackageNotFoundError(name)
-        return installed
-
-    monkeypatch.setattr(importlib.metadata, "version", found)
-    monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
-    with pytest.raises(VersionError) as caught:
-        keras.choose_legacy()
-    minor = ".".join(tf.__version__.split(".")[:2])
-    assert str(caught.value) == (
-        f"the Estimator needs legacy Keras: the package tf-keras {minor} for TensorFlow "
-        f"{tf.__version__}, but {installed or 'none'} is installed: `pip install "
-        f"tf-keras~={minor}.0` mends that"
     )
 
 
