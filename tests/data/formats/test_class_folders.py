@@ -134,7 +134,7 @@ def test_damaged_pictures_are_refused_by_name(tmp_path):
     name = next(iter(files))
     for content, found in (
         (b"", "an empty file"),
-        (b"GIF89a" + bytes(50), "another kind of file, or a damaged one"),
+        (b"%PDF-1.7" + bytes(50), "another kind of file, or a damaged one"),
         (files[name][:-30], "a damaged file"),
         (files[name][:60] + b"\0" + files[name][61:], "a damaged file, a wrong checksum"),
     ):
