@@ -46,6 +46,28 @@ def test_frames(digits, index, pen, inset, grey):
     assert likeness(ink.digit_image(pixels(framed, light=True)), expected) > 0.97
 
 
+@pytest.mark.parametrize("pen", [1, 3])
+@pytest.mark.parametrize("index", INDICES)
+def test_frames_of_small_pictures(digits, index, pen):
+    """Where the paper is the border's median, which is the frame."""
+    darkness = np.pad(tight(large(digits[index], 42)), 12)
+    assert max(darkness.shape) < paper.LIT_SIDE
+    framed = np.maximum(darkness, frame(darkness.shape, 0, pen))
+    assert likeness(ink.digit_image(pixels(framed)), on_plain_paper(darkness)) > 0.97
+
+
+def test_the_paper_inside_a_frame():
+    inside = np.zeros((40, 50), bool)
+    inside[3:37, 3:47] = True
+    inside[10:30, 20:26] = False  # a 1
+    assert paper.is_framed(inside)
+    assert not paper.is_framed(~inside)
+    ring = np.zeros((40, 50), bool)
+    ring[3:37, 3:47] = True
+    ring[8:32, 8:42] = False  # a 0, drawn as a box
+    assert not paper.is_framed(ring)
+
+
 @pytest.mark.parametrize("sides", ["t", "b", "l", "r", "tb", "lr", "tl", "br", "tbl", "blr"])
 @pytest.mark.parametrize("index", INDICES)
 def test_cell_lines(digits, index, sides):
@@ -131,13 +153,33 @@ def test_two_boxes(one, other, two):
     assert parts.are_two_digits(*groups[::-1]) == two
 
 
-def test_dots_are_one_digit():
-    sheet = np.zeros((100, 80))
+@pytest.mark.parametrize("pitch", [9, 14])
+def test_dots_are_one_digit(pitch):
+    sheet = np.zeros((140, 120))
     for row, columns in enumerate(["#####", "#....", "####.", "....#", "....#", "#...#", ".###."]):
         for column, dot in enumerate(columns):
             if dot == "#":
-                sheet[15 + 10 * row : 21 + 10 * row, 15 + 10 * column : 21 + 10 * column] = 1
+                top, left = 20 + pitch * row, 20 + pitch * column
+                sheet[top : top + 6, left : left + 6] = 1
     assert ink.digit_image(pixels(sheet)).shape == (28, 28)
+
+
+def test_a_dotted_one():
+    sheet = np.zeros((130, 60))
+    for row in range(7):
+        sheet[20 + 14 * row : 26 + 14 * row, 25:31] = 1
+    assert len(ink.digit_images(pixels(sheet))) == 1
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_tight_crop_that_shows_more_ink_than_paper(light):
+    """A thick 1 that leans: paper is only in two corners."""
+    y, x = np.mgrid[:60, :36]
+    darkness = (np.abs(x - 35 * (1 - y / 59)) < 18) * 1.0
+    assert darkness.mean() > 0.6
+    assert paper.is_around_a_cutout(darkness == 0)
+    assert not paper.is_around_a_cutout(darkness == 1)
+    assert likeness(ink.digit_image(pixels(darkness, light)), on_plain_paper(darkness)) > 0.97
 
 
 def test_too_many_marks():
