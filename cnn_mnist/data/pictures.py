@@ -27,15 +27,6 @@ MAX_PIXELS = 16_000_000  # of a file
 MAX_VALUES = 784_000_000  # of all pictures in memory, in their one size
 LARGEST_SIDE = 64  # pixels, to which pictures of many sizes are brought at most
 GREY = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")  # Pillow's modes without colour
-UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class Picture(Protocol):
@@ -128,8 +119,8 @@ def _decoded(picture: Picture, size: tuple[int, int], channels: int) -> np.ndarr
             warnings.simplefilter("ignore")
             image.load()
             plain = _plain(image, channels)
-            if orientation in UPRIGHT:
-                plain = plain.transpose(UPRIGHT[orientation])
+            if orientation in containers.UPRIGHT:
+                plain = plain.transpose(containers.UPRIGHT[orientation])
             if plain.size != size:
                 plain = plain.resize(size, Image.Resampling.BILINEAR)
             return np.asarray(plain, np.uint8).reshape(size[1], size[0], channels)

@@ -40,15 +40,6 @@ MAX_RLE_PIXELS = 16_000_000
 MAX_RLE_BYTES = 8 << 20
 WORKING_SIDE = 512  # pixels; larger pictures are first made smaller
 NPY_MAGIC = b"\x93NUMPY"
-UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class ImageError(InputError):
@@ -216,8 +207,8 @@ def picture_of(image: Image.Image, orientation: int = 1) -> np.ndarray:
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BOX)
-    if orientation in UPRIGHT:
-        image = image.transpose(UPRIGHT[orientation])
+    if orientation in containers.UPRIGHT:
+        image = image.transpose(containers.UPRIGHT[orientation])
     pixels = np.asarray(image, np.float32)
     return on_paper(pixels) if image.mode == "RGBA" else pixels.reshape(*pixels.shape[:2], -1)
 

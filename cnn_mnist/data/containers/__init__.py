@@ -13,6 +13,15 @@ from PIL import Image
 from cnn_mnist.data.containers import gif, jpeg, png, tiff, webp
 from cnn_mnist.data.containers.common import ContainerError as ContainerError
 
+UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _ORIENTATION = 0x0112  # the tag's number
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
