@@ -14,13 +14,22 @@ class Servers:
 
     def __init__(self, missing=None):
         """Starts them, but for the one of which `missing` tells role and index."""
-        self._addresses = free_addresses(1 + WORKERS + SERVERS)
+        for left in reversed(range(5)):
+            try:
+                self._addresses = free_addresses(1 + WORKERS + SERVERS)
+                self._servers = self._start(missing)
+                break
+            except tf.errors.UnknownError:  # another program took one of the ports meanwhile
+                if not left:
+                    raise
+
+    def _start(self, missing):
         whole = self.member(0, 1 + WORKERS, SERVERS)
         places = [("chief", 0), *(("worker", i) for i in range(WORKERS))]
         places += [("ps", i) for i in range(SERVERS)]
         config = sessions.config()
         config.inter_op_parallelism_threads = 0
-        self._servers = {
+        return {
             (role, index): tf.distribute.Server(whole.spec, role, index, config=config)
             for role, index in places
             if (role, index) != missing

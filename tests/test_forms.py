@@ -33,6 +33,13 @@ RECIPE = Recipe(
 )
 QUIET = {"progress": False, "log_every_n_iter": 0}
 every_form = pytest.mark.parametrize("trained", list(FORMS), indirect=True)
+# Grey and in colour, of sizes and numbers of classes unlike MNIST's; the long tests have all.
+QUICK = ("letters", "unlike")
+some_forms = pytest.mark.parametrize(
+    "trained",
+    [form if form in QUICK else pytest.param(form, marks=pytest.mark.long) for form in FORMS],
+    indirect=True,
+)
 
 
 class Trained:
@@ -76,7 +83,7 @@ def test_a_data_set_says_what_it_is(trained, tmp_path):
     assert limits.from_json(noted) == record.form_of(trained.model_dir) == trained.form
 
 
-@every_form
+@some_forms
 def test_a_training_that_stops_goes_on_with_the_same_bits(trained, tmp_path):
     class Stop(Exception):  # noqa: N818
         pass
@@ -99,7 +106,7 @@ def test_a_training_that_stops_goes_on_with_the_same_bits(trained, tmp_path):
     assert_same(variables(tmp_path), variables(trained.model_dir))
 
 
-@every_form
+@some_forms
 def test_the_report_counts_what_the_predictor_sees(trained):
     report = package.evaluate(trained.model_dir, data_dir=str(trained.data_dir))
     classes, probabilities = trained.predicted(trained.arrays["x_test"])
@@ -140,7 +147,7 @@ def test_exports_compute_what_the_predictor_does(trained, tmp_path):
     assert noted["output"].startswith(f"float32 [B, {form.num_classes}], ")
 
 
-@every_form
+@some_forms
 def test_shards_train_the_same_images(trained, tmp_path):
     data = package.load(trained.data_dir, 0)
     shards.write(str(tmp_path / "shards"), 3, data.train, data.test, data.form)

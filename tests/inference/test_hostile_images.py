@@ -2,11 +2,11 @@
 
 import io
 import struct
-import time
 import zlib
 
 import numpy as np
 import pytest
+from PIL import ImageFile
 from sevens import encoded, seven
 
 from cnn_mnist.inference import images
@@ -73,7 +73,7 @@ def test_mutated_files_are_images_or_errors(tmp_path, kind):
     rng = np.random.RandomState(11)
     path = tmp_path / "a"
     read = 0
-    for trial in range(150):
+    for trial in range(60):
         # Every second time in the headers, where most of the meaning is.
         end = min(200, len(content)) if trial % 2 else len(content)
         mutated = bytearray(content)
@@ -81,7 +81,7 @@ def test_mutated_files_are_images_or_errors(tmp_path, kind):
             mutated[place] ^= 1 << rng.randint(8)
         path.write_bytes(mutated)
         read += read_or_refused(path)
-    assert read < 150
+    assert read < 60
 
 
 def png(width, height, data=b""):
@@ -97,12 +97,11 @@ def png(width, height, data=b""):
 
 
 @pytest.mark.parametrize("side", [8_001, 10_000, 20_000, 2**31 - 1])
-def test_decompression_bombs(tmp_path, side, recwarn):
+def test_decompression_bombs(tmp_path, side, recwarn, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(png(side, side, zlib.compress(bytes(1_000_000))))
-    start = time.monotonic()
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("it was decoded"))
     with pytest.raises(ImageError, match="pixels, expected at most 64 million pixels"):
         read_image(tmp_path / "bomb.png")
-    assert time.monotonic() - start < 1
     assert not recwarn.list
 
 
