@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from cnn_mnist.data import dataset, limits
+from cnn_mnist.data import dataset, limits, placement
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models.tables import require_known
@@ -35,12 +35,16 @@ class Record:
     tensorflow: str  # its version; another one rounds differently
     constants: int = 1  # see `recipes.CONSTANTS`; a note that lacks it is of number 1
     form: Form = MNIST  # of the images; a note that lacks it is of MNIST's
+    # How pictures are brought to such images, which decides no bit. None: it was not noted.
+    preprocess: str | None = None
 
 
 def of(recipe: Recipe, data: Dataset) -> Record:
     """The record of a run that is about to begin."""
     tensorflow = importlib.metadata.version("tensorflow")
-    return Record(recipe.resolved(), dataset.digest(data), tensorflow, CONSTANTS, data.form)
+    preprocess = placement.preprocess(data.test.images)
+    digest = dataset.digest(data)
+    return Record(recipe.resolved(), digest, tensorflow, CONSTANTS, data.form, preprocess)
 
 
 def load(
@@ -92,6 +96,20 @@ def form_of(model_dir: str | Path) -> Form | None:
     return there.form if there else None
 
 
+def preprocess_of(model_dir: str | Path) -> str:
+    """How pictures are brought to the images that the network in `model_dir` was trained on.
+
+    Where that was not noted, it is told from the names of the classes.
+
+    Raises RecordError for a note that cannot be read.
+    """
+    there = read(model_dir)
+    if there and there.preprocess:
+        return there.preprocess
+    digits = there is None or there.form.class_names == MNIST.class_names
+    return placement.DIGIT if digits else placement.PLAIN
+
+
 def with_noted_names(data: Dataset, model_dir: str | Path) -> Dataset:
     """The data set, whose classes have the names noted in `model_dir` if their own are numbers."""
     form, there = data.form, form_of(model_dir)
@@ -126,6 +144,8 @@ def read(model_dir: str | Path) -> Record | None:
             raise ValueError("data_sha256 and tensorflow are not both text")
         if type(record.constants) is not int:
             raise ValueError(f"constants is {record.constants!r}")
+        if record.preprocess not in (None, placement.DIGIT, placement.PLAIN):
+            raise ValueError(f"preprocess is {record.preprocess!r}")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:

@@ -23,9 +23,10 @@ from PIL import Image, ImageFile
 
 from cnn_mnist.data import containers
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.placement import DIGIT
 from cnn_mnist.inference import ink
 from cnn_mnist.inference.paper import border_mask
-from cnn_mnist.inference.preprocess import PREPROCESSES, usual
+from cnn_mnist.inference.preprocess import PREPROCESSES
 from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError, reason, shown
 
@@ -81,9 +82,7 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(files)
 
 
-def read_image(
-    path: str | os.PathLike, form: Form = MNIST, preprocess: str | None = None
-) -> np.ndarray:
+def read_image(path: str | os.PathLike, form: Form = MNIST, preprocess: str = DIGIT) -> np.ndarray:
     """Reads a picture of one digit, or of one thing, as the training's images are.
 
     The file may be as `read_images` tells.
@@ -103,7 +102,7 @@ def read_image(
 
 
 def read_images(
-    path: str | os.PathLike, form: Form = MNIST, preprocess: str | None = None
+    path: str | os.PathLike, form: Form = MNIST, preprocess: str = DIGIT
 ) -> list[np.ndarray]:
     """Reads a picture as the training's images are, each `uint8 [H, W]` or, in colour, `[H, W, 3]`.
 
@@ -117,7 +116,7 @@ def read_images(
       path: of the file.
       form: of the training's images.
       preprocess: `digit`: the digits in it, from left to right, each placed as MNIST's are, 0
-        (paper) to 255 (ink); `plain`: the whole picture, scaled; None: what is usual for the form.
+        (paper) to 255 (ink); `plain`: the whole picture, scaled.
 
     Raises:
       ImageError: a file that cannot be read, is too large or damaged, or shows no digit.
@@ -126,7 +125,7 @@ def read_images(
     read = _npy_picture if content.startswith(NPY_MAGIC) else _decoded_picture
     picture = read(path, content)
     try:
-        return PREPROCESSES[preprocess or usual(form)](picture, form)
+        return PREPROCESSES[preprocess](picture, form)
     except ink.BlankError as error:
         raise _error(path, str(error), "a digit on a plain background", "draw one") from None
     except ink.SeveralError as error:

@@ -16,11 +16,13 @@ import numpy as np
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.placement import DIGIT, PLAIN
 from cnn_mnist.inference.images import find_images, read_image, read_images
-from cnn_mnist.inference.preprocess import usual
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError, UsageError, shown
+
+PLACED = "light ink in the middle of black ground"
 
 
 class Answer(NamedTuple):
@@ -63,7 +65,7 @@ def run(
       patterns: files, folders and globs; see `images.find_images`.
       output: a key of `FORMATS`.
       class_names: in the order of the labels; None for those that are noted in `model_dir`.
-      preprocess: a key of `PREPROCESSES`; None for what is usual for the data of the training.
+      preprocess: a key of `PREPROCESSES`; None for what fits the images of the training.
       split: whether to read every digit of a picture, instead of refusing those with several.
 
     Returns:
@@ -74,7 +76,7 @@ def run(
       UsageError: `split` where pictures are read whole.
     """
     form = record.form_of(model_dir) or MNIST
-    preprocess = chosen(form, preprocess, split)
+    preprocess = chosen(record.preprocess_of(model_dir), preprocess, split)
     if class_names is not None:
         form = limits.named(form, class_names)
     found, errors = read_pictures(patterns, form, preprocess, split)
@@ -92,23 +94,23 @@ def run(
     return 2 if errors else 0
 
 
-def chosen(form: Form, preprocess: str | None, split: bool) -> str:
-    """How pictures are brought to a form: as asked, or as is usual, which is told if it is plain.
+def chosen(usual: str, preprocess: str | None, split: bool) -> str:
+    """How pictures are read: as asked, or as is usual for the network, told where that is whole.
 
     Raises:
       UsageError: pictures that are read whole cannot be split into digits.
     """
-    chosen = preprocess or usual(form)
-    if split and chosen != "digit":
-        why = "" if preprocess else ", as the network was not trained on the ten digits"
+    chosen = preprocess or usual
+    if split and chosen != DIGIT:
+        why = "" if preprocess else f", as the network was not trained on {PLACED}"
         raise UsageError(
             f"--split: expected --preprocess=digit, found {chosen}{why}; leave --split out, or add "
             "--preprocess=digit if the pictures show digits on paper"
         )
-    if chosen == "plain" and preprocess is None:
+    if chosen == PLAIN and preprocess is None:
         print(
-            "note: pictures are read whole (--preprocess=plain), as the network's classes are not "
-            "the ten digits; --preprocess=digit looks for digits on paper",
+            "note: pictures are read whole (--preprocess=plain), as the network was not trained on "
+            f"{PLACED}; --preprocess=digit looks for digits on paper",
             file=sys.stderr,
         )
     return chosen
@@ -125,7 +127,7 @@ class Found(NamedTuple):
 def read_pictures(
     patterns: Sequence[str],
     form: Form = MNIST,
-    preprocess: str | None = None,
+    preprocess: str = DIGIT,
     split: bool = False,
 ) -> tuple[list[Found], list[InputError]]:
     """The images of all pictures, as `images.read_images` has them, and the errors of others."""

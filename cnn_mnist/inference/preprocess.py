@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.placement import DIGIT, PLAIN
 from cnn_mnist.inference import ink
 
 
@@ -33,11 +34,6 @@ def plain(picture: np.ndarray, form: Form) -> list[np.ndarray]:
 
 
 PREPROCESSES: dict[str, Callable[[np.ndarray, Form], list[np.ndarray]]] = {
-    "digit": digit,
-    "plain": plain,
+    DIGIT: digit,
+    PLAIN: plain,
 }
-
-
-def usual(form: Form) -> str:
-    """What a network of a form is given where nothing else is asked: a key of PREPROCESSES."""
-    return "digit" if form.class_names == MNIST.class_names else "plain"

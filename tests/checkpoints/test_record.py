@@ -5,6 +5,8 @@ import pytest
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.checkpoints.record import Record, RecordError
+from cnn_mnist.data import dataset, limits
+from cnn_mnist.data.form import MNIST
 from cnn_mnist.models import augment, layers, networks, optimizers
 from cnn_mnist.recipes import AUTO, CONSTANTS, RECIPES, Recipe
 from cnn_mnist.utils import processor
@@ -156,6 +158,7 @@ def noted(**fields):
         json.dumps({**dataclasses.asdict(RECORD), "data_sha256": 5}),
         json.dumps({**dataclasses.asdict(RECORD), "tensorflow": None}),
         json.dumps({**dataclasses.asdict(RECORD), "constants": None}),
+        json.dumps({**dataclasses.asdict(RECORD), "preprocess": "none"}),
         json.dumps({**dataclasses.asdict(RECORD), "constants": "1"}),
         '{"recipe": {"steps": ' + "9" * 5000 + "}}",
     ],
@@ -283,3 +286,18 @@ def test_auto_is_decided_when_a_run_starts_and_kept(tmp_path, small, monkeypatch
     assert record.resolved(recipe, tmp_path) == dataclasses.replace(recipe, precision=other)
     asked = dataclasses.replace(recipe, precision=of_processor)
     assert record.resolved(asked, tmp_path) == asked
+
+
+@pytest.mark.parametrize("names", ["0123456789", "abcdefghij"], ids=["digits", "letters"])
+def test_how_pictures_are_brought_to_the_images_is_noted(mnist, tmp_path, names):
+    """And told from the names of the classes where it was not."""
+    assert record.preprocess_of(tmp_path) == "digit"
+    form = limits.named(MNIST, tuple(names))
+    record.write(dataclasses.replace(RECORD, form=form), tmp_path)
+    assert record.preprocess_of(tmp_path) == ("digit" if names == "0123456789" else "plain")
+    data = dataset.with_names(mnist, tuple(names))
+    record.write(record.of(Recipe(), data), tmp_path)
+    assert record.preprocess_of(tmp_path) == "digit"
+    bright = dataclasses.replace(data.test, images=255 - data.test.images)
+    record.write(record.of(Recipe(), dataclasses.replace(data, test=bright)), tmp_path)
+    assert record.preprocess_of(tmp_path) == "plain"

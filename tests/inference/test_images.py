@@ -329,35 +329,34 @@ def test_pictures_for_other_networks_are_taken_whole(tmp_path, form):
     """In the size and the channels of the training's images; one of that size stays as it is."""
     pixels = np.random.default_rng(3).integers(0, 256, form.image_shape, dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "same.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "same.png", form), pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / "same.png", form, "plain"), pixels)
     large = np.kron(pixels, np.ones((6, 6, 1)[: pixels.ndim], np.uint8))
     Image.fromarray(large).save(tmp_path / "large.png")
-    found = read_image(tmp_path / "large.png", form)
+    found = read_image(tmp_path / "large.png", form, "plain")
     assert (found.shape, found.dtype) == (form.image_shape, np.uint8)
     assert np.corrcoef(found.ravel(), pixels.ravel())[0, 1] > 0.95
     other = Image.fromarray(pixels).convert("L" if form.channels == 3 else "RGB")
     other.save(tmp_path / "other.png")
-    assert read_image(tmp_path / "other.png", form).shape == form.image_shape
+    assert read_image(tmp_path / "other.png", form, "plain").shape == form.image_shape
 
 
 def test_a_picture_is_scaled_by_area(tmp_path):
     """Each pixel of the image is the mean of the part of the picture that it covers."""
     pixels = np.random.default_rng(5).integers(0, 256, (24, 40), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    found = read_image(tmp_path / "a.png", limits.numbered(8, 10, 1, 5))
+    found = read_image(tmp_path / "a.png", limits.numbered(8, 10, 1, 5), "plain")
     means = pixels.reshape(8, 3, 10, 4).mean(axis=(1, 3))
     assert np.abs(found - means).max() <= 1
-    colour = read_image(tmp_path / "a.png", limits.numbered(8, 10, 3, 5))
+    colour = read_image(tmp_path / "a.png", limits.numbered(8, 10, 3, 5), "plain")
     np.testing.assert_array_equal(colour, np.repeat(found[..., None], 3, axis=2))
 
 
-def test_what_is_asked_goes_before_what_is_usual(tmp_path, expected):
+def test_digits_are_looked_for_unless_whole_pictures_are_asked_for(tmp_path):
     path = saved(seven(), tmp_path / "a.png")
     letters = limits.numbered(28, 28, 1, 26)
-    np.testing.assert_array_equal(read_image(path, letters, "digit"), read_image(path))
+    np.testing.assert_array_equal(read_image(path, letters), read_image(path))
     whole = np.asarray(seven().convert("L").resize((28, 28), Image.Resampling.BOX))
-    np.testing.assert_array_equal(read_image(path, letters), whole)
-    np.testing.assert_array_equal(read_image(path, preprocess="plain"), whole)
+    np.testing.assert_array_equal(read_image(path, letters, "plain"), whole)
 
 
 def test_digits_for_networks_of_another_size(tmp_path):

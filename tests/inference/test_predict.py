@@ -12,7 +12,7 @@ from estimators import estimator_of
 from PIL import Image
 
 from cnn_mnist.checkpoints.restore import CheckpointError
-from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.form import Form
 from cnn_mnist.data.input_fns import train_input_fn
 from cnn_mnist.inference import predict
 from cnn_mnist.inference.predict import Answer
@@ -257,19 +257,19 @@ LETTERS = Form(9, 13, 1, ("a", "b", "c"))
 
 
 def test_what_is_usual_is_told_where_pictures_are_read_whole(capfd):
-    assert predict.chosen(MNIST, None, split=True) == "digit"
-    assert predict.chosen(Form(32, 32, 3, MNIST.class_names), None, False) == "digit"
-    assert predict.chosen(LETTERS, "digit", True) == "digit"
-    assert predict.chosen(LETTERS, "plain", False) == "plain"
+    assert predict.chosen("digit", None, split=True) == "digit"
+    assert predict.chosen("digit", None, False) == "digit"
+    assert predict.chosen("plain", "digit", True) == "digit"
+    assert predict.chosen("plain", "plain", False) == "plain"
     assert capfd.readouterr().err == ""
-    assert predict.chosen(LETTERS, None, False) == "plain"
+    assert predict.chosen("plain", None, False) == "plain"
     assert capfd.readouterr().err.startswith("note: pictures are read whole (--preprocess=plain)")
 
 
-@pytest.mark.parametrize("form, preprocess", [(LETTERS, None), (MNIST, "plain")])
-def test_whole_pictures_are_not_split(form, preprocess):
+@pytest.mark.parametrize("usual, preprocess", [("plain", None), ("digit", "plain")])
+def test_whole_pictures_are_not_split(usual, preprocess):
     with pytest.raises(UsageError, match="^--split: expected --preprocess=digit, found plain"):
-        predict.chosen(form, preprocess, True)
+        predict.chosen(usual, preprocess, True)
 
 
 def test_nothing_to_read_needs_no_model(tmp_path, capfd):
