@@ -96,6 +96,16 @@ def png(width, height, data=b""):
     )
 
 
+def test_what_pillow_logs_is_told_once(tmp_path, caplog):
+    content = bytearray(encoded("TIFF"))
+    samples = content.index(struct.pack("<HHI", 277, 3, 1))  # of each pixel
+    content[samples + 8 : samples + 10] = struct.pack("<H", 24576)
+    (tmp_path / "a.tiff").write_bytes(content)
+    with pytest.raises(ImageError, match="a.tiff: found "):
+        read_image(tmp_path / "a.tiff")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("side", [8_001, 10_000, 20_000, 2**31 - 1])
 def test_decompression_bombs(tmp_path, side, recwarn, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(png(side, side, zlib.compress(bytes(1_000_000))))

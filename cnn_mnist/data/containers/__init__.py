@@ -5,6 +5,7 @@ gigabytes in size, and Pillow refuses a good picture for what is wrong with them
 away before the file is decoded. There is a module for each format.
 """
 
+import logging
 import re
 from typing import Any
 
@@ -12,6 +13,9 @@ from PIL import Image
 
 from cnn_mnist.data.containers import gif, jpeg, png, tiff, webp
 from cnn_mnist.data.containers.common import ContainerError as ContainerError
+
+# Pillow also logs what it raises, which is then told a second time.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 UPRIGHT = {  # orientation as Exif counts them -> what sets the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,

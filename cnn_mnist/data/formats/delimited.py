@@ -287,6 +287,8 @@ def _parse(
         labels += [_bare(label) for _, _, label in cut]
         texts = [rest for rest, _, _ in cut]
     columns = layout.columns - (layout.label is not None)
+    if not any(map(str.strip, texts)):  # of which NumPy would warn
+        raise _wrong_line(source, lines, number, layout)
     try:
         values = np.loadtxt(texts, np.float32, comments=None, delimiter=layout.separator, ndmin=2)
         right = values.shape == (len(lines), columns)

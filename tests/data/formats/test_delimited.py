@@ -104,6 +104,14 @@ def test_wrong_lines_are_refused_with_their_place(tmp_path, made, old, new, mess
     assert refusal.startswith(f"{tmp_path / 'data_train.csv'}: {message}")
 
 
+def test_lines_of_nothing_but_labels_are_refused_without_a_warning(tmp_path, made, recwarn):
+    files = rows(made)
+    header, *_ = files["data_train.csv"].split(b"\n")
+    put(tmp_path, {**files, "data_train.csv": header + b"\n0\n"})
+    assert "line 2: expected " in failure(table.read, tmp_path)
+    assert not recwarn.list
+
+
 def test_pictures_that_are_not_square_are_refused(tmp_path, made):
     wide = {k: v[:, :, :4] if k[0] == "x" else v for k, v in made.items()}
     message = failure(table.read, put(tmp_path, rows(wide)))
