@@ -135,9 +135,10 @@ class Stopwatch:
     def _waits(self) -> dict[str, float]:
         """Of each thread, how many seconds it has waited for a processor."""
         found = {}
-        for path in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
-            with contextlib.suppress(OSError, LookupError):  # the thread has ended
-                found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+        with contextlib.suppress(FileNotFoundError):  # the process has ended
+            for path in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+                with contextlib.suppress(OSError, LookupError):  # the thread has ended
+                    found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
         return found
 
 
