@@ -49,7 +49,7 @@ TESTS: dict[str, StressTest] = {
     "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 150),
     "flags": StressTest("wrong flags, alone and in pairs", "flags:flags", 500, 25),
     "damage": StressTest("damage the files of a trained network", "damage:damage", 500, 40),
-    "full_disk": StressTest("fill the disk before each write", "full_disk:full_disk", 56, 4),
+    "full_disk": StressTest("fill the disk before each write", "full_disk:full_disk", 72, 4),
     "poison": StressTest("NaN and infinity while training", "poison:poison", 40, 4),
 }
 

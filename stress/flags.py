@@ -124,6 +124,8 @@ def every_wrong() -> Iterator[Wrong]:
         values = OF_TYPE.get(flag.flag_type(), ()) + MORE.get(flag.name, ())
         for value in values:
             yield Wrong((f"--{flag.name}={value}",), (flag.name,))
+        if flag.flag_type() == "bool":
+            continue  # it may stand without a value, and with "no" before it
         yield Wrong((f"--no{flag.name}",), (flag.name,))
         if flag.name not in ("class_names", "images"):  # which take what comes next
             yield Wrong((f"--{flag.name}",), (flag.name,), mode="last")

@@ -20,7 +20,7 @@ PAGE = 4096  # bytes that a tmpfs takes at a time
 PAGES = 4096  # of the disk, far more than a run needs
 INODES = 400
 INODES_NEEDED = 40  # by a run, roughly
-COVERED = 48  # tries with which every kind of write can be expected to have failed
+COVERED = 64  # tries with which every kind of write can be expected to have failed
 
 STEPS = ("--steps=6", "--save_checkpoints_steps=2", "--eval_every_steps=2", "--log_every_n_iter=0")
 
