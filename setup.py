@@ -57,7 +57,8 @@ setup(
     extras_require={
         # pytest-xdist: a process for each core; scikit-learn: the yardstick of the metrics; pandas
         # and tf_slim: what programs of the Estimator use; pyarrow: reads parquet; ipython: a
-        # session that must outlive a command; the last three: the schemas of what is in deploy/
+        # session that must outlive a command; ipykernel, jupytext, nbclient: the notebook and its
+        # text; the last three: the schemas of what is in deploy/
         "test": [
             "pytest>=8",
             "pytest-xdist>=3.6",
@@ -66,6 +67,9 @@ setup(
             "pyarrow>=15",
             "tf_slim>=1.1",
             "ipython>=8.10",
+            "ipykernel>=6",
+            "jupytext>=1.16",
+            "nbclient>=0.10",
             "check-jsonschema>=0.36",
             "kubernetes-validate>=1.34",
             "pyyaml>=6",
