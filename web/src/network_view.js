@@ -36,6 +36,11 @@ export class NetworkView {
     return this.#current?.size ?? MNIST;
   }
 
+  /** The network itself; null if there is none. @returns {import("./models.js").Artifacts | null} */
+  get artifacts() {
+    return this.#current?.artifacts ?? null;
+  }
+
   /** What the classes are called. */
   get classNames() {
     const names = this.#current?.artifacts.userDefinedMetadata?.class_names;
