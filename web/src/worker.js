@@ -18,8 +18,10 @@ import { likeliest } from "./metrics.js";
 import { NETWORKS } from "./networks.js";
 import { serve } from "./rpc.js";
 import { sizeOf } from "./sizes.js";
+import { softwareOf } from "./software.js";
 import { summaryOf } from "./summary.js";
 import { train } from "./train.js";
+import { trial } from "./trial.js";
 import { allowInputGradients } from "./wasm_gradients.js";
 
 let data = null;
@@ -29,6 +31,12 @@ let stopping = false;
 
 serve({
   start: ({ backends }) => startBackend(backends),
+
+  /** The software that draws in place of a graphics processor, or null. */
+  software: () => softwareOf(tf.getBackend()),
+
+  /** How fast a network is trained here. */
+  trial: ({ network }) => trial(NETWORKS[network]),
 
   setData: ({ train, test }) => {
     data = new MnistData(train, test);

@@ -65,9 +65,10 @@ test("the layers of the network to train", async () => {
 });
 
 test.each([
-  ["learningRate", "x", "learning rate: expected a number"],
-  ["batchSize", "0", "batch size: expected a whole number from 1 to 2,048, found 0"],
-  ["steps", "", "steps: expected a whole number from 1 to 10,000, found none"],
+  ["learningRate", "abc", 'learning rate: expected a number from 0.000001 to 10, found "abc"$'],
+  ["batchSize", "1,000", 'batch size: expected a whole number from 1 to 2,048, found "1,000"$'],
+  ["steps", "12 steps", 'steps: expected a whole number from 1 to 10,000, found "12 steps"$'],
+  ["steps", "", "steps: expected a whole number from 1 to 10,000, found nothing$"],
 ])("a wrong %s is told", async (field, value, message) => {
   await page.selectOption("#recipe", "tfjs");
   await page.fill(`#${field}`, value);

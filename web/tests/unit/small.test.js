@@ -8,17 +8,24 @@ import { Strokes } from "../../src/strokes.js";
 
 test("the recipes can be changed", () => {
   expect(recipeWith("tfjs", {})).toEqual(RECIPES.tfjs);
-  const changed = recipeWith("tfjs_sgd", { learningRate: 0.01, batchSize: 7, steps: 3 });
+  const changed = recipeWith("tfjs_sgd", { learningRate: " 1e-2", batchSize: "7 ", steps: "3" });
   expect(changed).toEqual({ ...RECIPES.tfjs_sgd, learningRate: 0.01, batchSize: 7, steps: 3 });
 });
 
 test.each([
-  [{ learningRate: 0 }, "learning rate: expected a number from 0.000001 to 10, found 0"],
-  [{ learningRate: Number.NaN }, "found none"],
-  [{ batchSize: 2.5 }, "batch size: expected a whole number from 1 to 2,048, found 2.5"],
-  [{ steps: 10_001 }, "steps: expected a whole number from 1 to 10,000, found 10001"],
-])("%j is told", (changes, message) => {
-  expect(() => recipeWith("tfjs", changes)).toThrow(message);
+  [{ learningRate: "0" }, 'learning rate: expected a number from 0.000001 to 10, found "0"'],
+  [{ learningRate: "abc" }, 'learning rate: expected a number from 0.000001 to 10, found "abc"'],
+  [{ learningRate: "" }, "found nothing"],
+  [{ learningRate: "0,001" }, 'found "0,001"'],
+  [{ batchSize: "2.5" }, 'batch size: expected a whole number from 1 to 2,048, found "2.5"'],
+  [{ batchSize: "NaN" }, 'found "NaN"'],
+  [{ batchSize: "   " }, "found nothing"],
+  [{ steps: "10001" }, 'steps: expected a whole number from 1 to 10,000, found "10001"'],
+  [{ steps: " many steps " }, 'found "many steps"'],
+  [{ steps: "Infinity" }, 'found "Infinity"'],
+  [{ steps: "9".repeat(80) }, `found "${"9".repeat(50)}"`],
+])("%j is told, as it was typed", (typed, message) => {
+  expect(() => recipeWith("tfjs", typed)).toThrow(message);
 });
 
 test("the backend of an address", () => {
