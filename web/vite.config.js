@@ -58,7 +58,8 @@ function listOfModels() {
   const list = names.map((name) => {
     const { userDefinedMetadata } = JSON.parse(readFileSync(path.join(MODELS, name, "model.json")));
     const { network, step } = userDefinedMetadata ?? {};
-    return { name, network, step };
+    const origin = path.join(MODELS, name, "origin.json"); // of `export_trained.py`
+    return { name, network, step, ...(existsSync(origin) && JSON.parse(readFileSync(origin))) };
   });
   return `${JSON.stringify(list, null, 1)}\n`;
 }

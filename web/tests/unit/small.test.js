@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { backendsFor } from "../../src/backend_names.js";
 import { reason } from "../../src/errors.js";
 import { duration, number, percent } from "../../src/format.js";
+import { labelOf } from "../../src/model_label.js";
 import { RECIPES, recipeWith } from "../../src/recipes.js";
 import { Strokes } from "../../src/strokes.js";
 
@@ -40,6 +41,19 @@ test("the backend of an address", () => {
 test("numbers", () => {
   expect([number(0.98765), number(null), percent(0.9994)]).toEqual(["0.9877", "-", "99.9 %"]);
   expect([duration(0.2), duration(99), duration(121)]).toEqual(["1 s", "99 s", "3 min"]);
+});
+
+test("a network is listed with what is known of it", () => {
+  const known = { name: "trained-a", network: "small_cnn", step: 3_000, data: "MNIST" };
+  const folder = "model_dir/fast";
+  expect(labelOf({ ...known, recipe: "fast", folder, test_accuracy: 0.9906 })).toBe(
+    "fast · MNIST · model_dir/fast · step 3,000 · 99.06 %",
+  );
+  expect(labelOf({ ...known, folder })).toBe("small_cnn · MNIST · model_dir/fast · step 3,000");
+  expect(labelOf({ name: "from files", network: "tfjs", step: 1 })).toBe(
+    "from files (tfjs, step 1)",
+  );
+  expect(labelOf({ name: "models/x/" })).toBe("models/x/");
 });
 
 test("a reason is one line", () => {
