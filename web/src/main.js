@@ -66,7 +66,7 @@ async function startData() {
   await trainer.call("setData", { train, test }, { transfer: [train.images.buffer] });
   training.ready();
   await data.start();
-  await training.measure();
+  training.measure();
 }
 
 const started = start().catch((error) => showError("page-error", reason(error)));

@@ -20,6 +20,7 @@ export class TrainView {
   #runs = 0;
   #software = null; // that draws in place of a graphics processor
   #pace = null; // where that is slow
+  #measuring = null; // a promise
 
   /**
    * @param {import("./rpc.js").Remote} trainer
@@ -54,12 +55,25 @@ export class TrainView {
     byId("train-status").textContent = "Ready to train.";
   }
 
-  /** Measures how long a training takes, where it takes long. */
-  async measure() {
+  /** Measures how long a training takes, where it takes long, once its section is looked at. */
+  measure() {
     if (!this.#software) return;
+    const seen = new IntersectionObserver(([{ isIntersecting }]) => {
+      if (!isIntersecting) return;
+      seen.disconnect();
+      this.#measuring = this.#measure();
+    });
+    seen.observe(byId("train-form"));
+  }
+
+  async #measure() {
     const { network } = RECIPES[this.#recipe.value];
-    this.#pace = await this.#trainer.call("trial", { network });
-    this.#note();
+    try {
+      this.#pace = await this.#trainer.call("trial", { network });
+      this.#note();
+    } catch (error) {
+      showError("train-error", reason(error));
+    }
   }
 
   /** The images cannot be had. @param {string} why */
@@ -113,6 +127,8 @@ export class TrainView {
       const recipe = this.#chosen();
       this.#running(true);
       this.#curves.clear();
+      byId("train-status").textContent = "Measuring how long it will take.";
+      await this.#measuring;
       byId("train-status").textContent = `Training ${steps(recipe.steps)} of ${name}.`;
       const watch = new Watch(recipe.steps, this.#expected());
       const show = () => showProgress(watch.progress());

@@ -22,6 +22,8 @@ async function expected() {
 }
 
 test("graphics by software are told, with the time that a training takes", async () => {
+  await waitForText(page, "#software-note", `${NOTE} the work, and this training takes long\\.$`);
+  await page.locator("#train-form").scrollIntoViewIfNeeded(); // now it measures
   await waitForText(page, "#software-note", `${NOTE} the work, and this training takes about`);
   const long = await expected();
   await page.selectOption("#recipe", "tfjs_sgd");
@@ -36,21 +38,21 @@ test("graphics by software are told, with the time that a training takes", async
 test("progress shows from the first second, within the first step", async () => {
   await page.selectOption("#recipe", "tfjs");
   await page.fill("#batchSize", "1024"); // a step takes many seconds
+  await page.evaluate(() => {
+    globalThis.seen = [];
+    setInterval(() => {
+      const text = document.getElementById("train-numbers").textContent;
+      globalThis.seen.push([text, document.getElementById("train-progress").value]);
+    }, 100);
+  });
   await page.click("#start-training");
-  const seen = () =>
-    page.evaluate(() => [
-      document.getElementById("train-numbers").textContent,
-      document.getElementById("train-progress").value,
-    ]);
-  const [first] = await seen();
-  expect(first).toMatch(/^step 0 of 108 · [0-9] s so far · about [\d,]+ (s|min) left$/);
-  await waitForText(page, "#train-numbers", "^step 0 of 108.* [1-9][0-9]* s so far");
-  const [, early] = await seen();
-  expect(early).toBeGreaterThan(0);
-  await expect.poll(async () => (await seen())[1], { timeout: 20_000 }).toBeGreaterThan(early);
-  expect((await seen())[0]).toMatch(/^step 0 of 108/);
+  await waitForText(page, "#train-numbers", "^step 1 of 108");
+  const seen = await page.evaluate(() => globalThis.seen);
+  const within = seen.filter(([text]) => /^step 0 of 108/.test(text));
+  expect(within[0][0]).toMatch(/^step 0 of 108 · 0 s so far · about [\d,]+ (s|min) left$/);
+  expect(new Set(within.map(([, value]) => value)).size).toBeGreaterThan(5);
   await page.click("#stop-training");
-  await waitForText(page, "#train-status", "^Stopped after [01] steps? in");
+  await waitForText(page, "#train-status", "^Stopped after [0-9]+ steps? in");
 });
 
 test("what it expects is near what it takes", async () => {
@@ -60,10 +62,11 @@ test("what it expects is near what it takes", async () => {
   const start = performance.now();
   await page.click("#start-training");
   await waitForText(page, "#train-status", "^Trained 10 steps in");
+  // Other programs slow either down; a wrong unit or a forgotten factor is further off.
   const took = (performance.now() - start) / 1000;
   console.log(`expected ${long} s, took ${took.toFixed(1)} s`);
-  expect(took).toBeGreaterThan(long / 6);
-  expect(took).toBeLessThan(6 * long);
+  expect(took).toBeGreaterThan(long / 20);
+  expect(took).toBeLessThan(20 * long);
 });
 
 test("no graphics processor at all is told", async () => {

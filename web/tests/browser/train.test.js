@@ -43,7 +43,7 @@ test("the data are there: 55,000 images for training, 10,000 for testing", async
   const labels = () => page.locator("#examples").textContent();
   const before = await labels();
   await page.click("#more-examples");
-  await expect.poll(labels).not.toBe(before);
+  await expect.poll(labels, { timeout: 30_000 }).not.toBe(before);
 });
 
 test("the backend is chosen by itself and shown", async () => {
@@ -131,6 +131,8 @@ test("evaluates: accuracy per class, confusion matrix, mistakes", async () => {
   expect(cells.reduce((a, b) => a + b)).toBe(10_000);
   const right = cells.filter((_, place) => place % 11 === 0).reduce((a, b) => a + b);
   await waitForText(page, "#evaluate-status", `${right.toLocaleString("en")} of 10,000 right`);
+  const listed = await page.locator("#network option").first().textContent();
+  expect(listed).toContain(` ${(right / 100).toFixed(2)} %`); // as it is noted beside the network
   expect(await page.locator("#mistakes canvas").count()).toBe(30);
   expect(await tensors(page)).toBe(before);
 });
