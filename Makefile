@@ -20,7 +20,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval cluster tensorboard web test test-all test-web lint lint-web recipes digits \
+.PHONY: help train eval cluster tensorboard web web-build test test-all test-web lint lint-web recipes digits \
 	stress bench bench-quick bench-peers growth bench-classic clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint (RECIPE)"
 	@echo "make tensorboard    watch the curves in the browser (RECIPE; PORT=8123: at that port)"
 	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
+	@echo "make web-build      the same page as a folder of static files, web/dist, for any host"
 	@echo "make test           run the tests; in minutes"
 	@echo "make test-all       also those that train clusters, kill and damage"
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
@@ -65,9 +66,18 @@ tensorboard: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.tensorboard --logdir=$(MODEL_DIR) $(if $(PORT),--port=$(PORT))
 
 # What was trained is listed in the page too, where Python is installed.
-web: web/node_modules/installed
+define BUILD_WEB
 	@$(if $(wildcard $(VENV)/installed),$(BIN)/python web/export_trained.py)
-	@cd web && npm run --silent build -- --logLevel=warn && exec node server/main.js
+	@cd web && npm run --silent build -- --logLevel=warn
+endef
+
+web: web/node_modules/installed
+	$(BUILD_WEB)
+	@cd web && exec node server/main.js
+
+web-build: web/node_modules/installed
+	$(BUILD_WEB)
+	@echo "web/dist: the page as static files, for any host and below any path"
 
 # A process for each core, but few: each loads TensorFlow, and so does that which forks its programs.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal

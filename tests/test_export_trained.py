@@ -1,11 +1,16 @@
 """What `make web` lists of a `model_dir`."""
 
+import dataclasses
 import json
+import os
 import shutil
 
 import pytest
 
-from cnn_mnist.recipes import Recipe
+from cnn_mnist import evaluate
+from cnn_mnist.checkpoints import record
+from cnn_mnist.data import dataset
+from cnn_mnist.recipes import RECIPES, Recipe
 from cnn_mnist.training.train import train
 from conftest import ROOT
 
@@ -31,11 +36,25 @@ def test_the_models_follow_the_model_dir(export_trained, small, tmp_path, capsys
     model = models / "trained-my_network" / "model.json"
     assert json.loads(model.read_bytes())["userDefinedMetadata"]["step"] == 2
     assert "trained-my_network" in capsys.readouterr().out
+    origin = model.with_name("origin.json")
+    assert json.loads(origin.read_bytes()) == {
+        "data": "own data: 28 x 28, grey, 10 classes",
+        "folder": "my network",
+        "step": 2,
+    }
 
     written = model.stat().st_mtime_ns
     export_trained.main(model_dir, models)
     assert model.stat().st_mtime_ns == written
     assert capsys.readouterr().out == ""
+
+    report = evaluate(trained, recipe=recipe, data=small)  # the origin then tells what it found
+    now = origin.stat().st_mtime + 10
+    os.utime(trained / "report" / "report.json", (now, now))
+    export_trained.main(model_dir, models)
+    noted = json.loads(origin.read_bytes())
+    assert noted["test_accuracy"] == pytest.approx(report.accuracy, abs=1e-6)
+    assert "trained-my_network" in capsys.readouterr().out
 
     model.unlink()
     (trained / "recipe.json").write_text("{")
@@ -46,3 +65,14 @@ def test_the_models_follow_the_model_dir(export_trained, small, tmp_path, capsys
     shutil.rmtree(trained)
     export_trained.main(model_dir, models)
     assert [path.name for path in models.iterdir()] == ["fast"]
+
+
+def test_the_data_are_named_only_if_they_are_known(export_trained):
+    recipe = dataclasses.replace(RECIPES["fast"], validation_size=100, train_size=200)
+    found = record.of(recipe, dataset.load(validation_size=100, train_size=200))
+    assert export_trained.data_of(found) == "MNIST"
+    other = dataclasses.replace(found, data_sha256="0" * 64)
+    assert export_trained.data_of(other) == "own data: 28 x 28, grey, 10 classes"
+    form = dataclasses.replace(found.form, height=32, class_names=("a", "b", "c"))
+    letters = dataclasses.replace(found, form=form)
+    assert export_trained.data_of(letters) == "own data: 32 x 28, grey, 3 classes"

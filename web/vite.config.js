@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { defineConfig } from "vite";
+import { POLICY } from "./server/policy.js";
 import { FILES } from "./src/mnist_files.js";
 
 const HERE = import.meta.dirname;
@@ -57,14 +58,25 @@ function listOfModels() {
   const list = names.map((name) => {
     const { userDefinedMetadata } = JSON.parse(readFileSync(path.join(MODELS, name, "model.json")));
     const { network, step } = userDefinedMetadata ?? {};
-    return { name, network, step };
+    const origin = path.join(MODELS, name, "origin.json"); // of `export_trained.py`
+    return { name, network, step, ...(existsSync(origin) && JSON.parse(readFileSync(origin))) };
   });
   return `${JSON.stringify(list, null, 1)}\n`;
 }
 
+/** The policy in the page itself, for hosts that send no header; the dev server needs more. */
+function policy() {
+  const attrs = { "http-equiv": "Content-Security-Policy", content: POLICY };
+  return {
+    name: "policy",
+    apply: "build",
+    transformIndexHtml: () => [{ tag: "meta", attrs, injectTo: "head-prepend" }],
+  };
+}
+
 export default defineConfig({
-  base: "./",
-  plugins: [mnist(), modelList()],
+  base: "./", // every address is relative, so that the page can lie below any path
+  plugins: [mnist(), modelList(), policy()],
   server: { host: "127.0.0.1" },
   build: {
     target: "es2023",

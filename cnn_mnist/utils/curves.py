@@ -7,6 +7,7 @@ from pathlib import Path
 
 EVENT_FILES = "events.out.tfevents.*"
 VALIDATION = "eval_validation"  # where `ValidationHook` of the training writes its scores
+TEST = "eval"  # where reports on the test images leave a point
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,11 @@ def read_curves(model_dir: str | os.PathLike) -> Curves:
         validation_loss=_curve(validation, ["average_loss", "loss"]),
         validation_accuracy=_curve(validation, ["accuracy"]),
     )
+
+
+def read_test_accuracy(model_dir: str | os.PathLike) -> Curve:
+    """Reads the accuracy that reports on the test images found, if there are any."""
+    return _curve(_scalars(Path(model_dir) / TEST), ["accuracy"])
 
 
 def _curve(scalars: dict[str, dict[int, float]], tags: Sequence[str]) -> Curve:

@@ -10,6 +10,7 @@ import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
+import { POLICY } from "./policy.js";
 
 export const HOST = "127.0.0.1";
 
@@ -24,11 +25,7 @@ const TYPES = {
 
 const HEADERS = {
   "Cache-Control": "no-cache",
-  // Vega, which draws the curves, compiles its expressions, and WebAssembly is compiled as well.
-  "Content-Security-Policy":
-    "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; " +
-    "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; " +
-    "frame-ancestors 'none'",
+  "Content-Security-Policy": `${POLICY}; frame-ancestors 'none'`,
   "Cross-Origin-Resource-Policy": "same-origin",
   "Referrer-Policy": "no-referrer",
   "X-Content-Type-Options": "nosniff",

@@ -5,6 +5,7 @@ import { reason } from "./errors.js";
 import { percent } from "./format.js";
 import { digitImage } from "./ink.js";
 import { KeyboardPen } from "./keyboard_pen.js";
+import { Latest } from "./latest.js";
 import { likeliest } from "./metrics.js";
 import { MNIST } from "./sizes.js";
 import { Strokes } from "./strokes.js";
@@ -25,14 +26,18 @@ export class DrawView {
   #names = [];
   #size = MNIST;
   #pointer = null; // the id of the pointer that draws
-  #waiting = false; // whether the sheet has changed since it was last read
-  #reading = false;
+  #reading = new Latest(() => this.#readOnce());
+  #onShown;
   #painting = false;
   #speaking = 0; // a timer
 
-  /** @param {(images: Float32Array) => Promise<Float32Array>} read [1 x P] -> [1 x K] */
-  constructor(read) {
+  /**
+   * @param {(images: Float32Array) => Promise<Float32Array>} read [1 x P] -> [1 x K]
+   * @param {(image: Float32Array | null) => void} onShown told what was read, once the bars show it
+   */
+  constructor(read, onShown) {
     this.#read = read;
+    this.#onShown = onShown;
     this.use(
       MNIST,
       Array.from({ length: MNIST.classes }, (_, k) => String(k)),
@@ -64,15 +69,8 @@ export class DrawView {
   }
 
   /** Reads what is on the sheet; of many calls in a row only the last counts. */
-  async read() {
-    this.#waiting = true;
-    if (this.#reading) return;
-    this.#reading = true;
-    while (this.#waiting) {
-      this.#waiting = false;
-      await this.#readOnce();
-    }
-    this.#reading = false;
+  read() {
+    return this.#reading.ask();
   }
 
   async #readOnce() {
@@ -81,12 +79,13 @@ export class DrawView {
     const blank = this.#strokes.empty || size.channels !== 1;
     const digit = blank ? null : digitImage(this.#measured(), size);
     showDigit(byId("seen"), digit, size);
-    if (!digit) return this.#show(null);
+    const image = digit && Float32Array.from(digit, (value) => value / 255);
     try {
-      const probabilities = await this.#read(Float32Array.from(digit, (value) => value / 255));
+      const probabilities = image && (await this.#read(image));
       if (size !== this.#size) return; // another network reads by now, and the drawing anew
       this.#show(probabilities);
-      performance.measure("read", { start, end: performance.now() });
+      if (image) performance.measure("read", { start, end: performance.now() });
+      this.#onShown(image);
     } catch (error) {
       this.#show(null);
       byId("network-status").textContent = reason(error);

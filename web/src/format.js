@@ -20,3 +20,9 @@ export function duration(seconds) {
   const whole = Math.ceil(seconds);
   return whole < 100 ? `${whole} s` : `${Math.ceil(whole / 60)} min`;
 }
+
+/** A number of any size, to three digits. @param {number} value */
+export function short(value) {
+  const size = Math.abs(value);
+  return size >= 1000 || (size > 0 && size < 0.001) ? value.toExponential(1) : value.toPrecision(3);
+}

@@ -1,4 +1,4 @@
-/** Wires the page: two workers, the data, and a view for each section. */
+/** Wires the page: three workers, the data, and a view for each section. */
 
 import { backendsFor } from "./backend_names.js";
 import { DatasetView } from "./dataset_view.js";
@@ -6,6 +6,7 @@ import { byId, showError } from "./dom.js";
 import { DrawView } from "./draw_view.js";
 import { reason } from "./errors.js";
 import { EvaluateView } from "./evaluate_view.js";
+import { InsideView } from "./inside_view.js";
 import { loadMnist } from "./mnist_files.js";
 import { fetchModel } from "./models.js";
 import { NetworkView } from "./network_view.js";
@@ -15,10 +16,16 @@ import { TrainView } from "./train_view.js";
 const newWorker = () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 const reader = new Remote(newWorker());
 const trainer = new Remote(newWorker());
+const looker = new Remote(newWorker());
 
-const drawing = new DrawView((images) => reader.call("read", { images }));
+const inside = new InsideView(looker);
+const drawing = new DrawView(
+  (images) => reader.call("read", { images }),
+  (image) => inside.show(image),
+);
 const networks = new NetworkView(reader, () => {
   drawing.use(networks.size, networks.classNames);
+  inside.use(networks.artifacts, networks.size, networks.classNames);
   drawing.read();
   showTensors();
 });
@@ -33,16 +40,18 @@ async function showTensors() {
   byId("tensors").textContent = await countTensors();
 }
 
-/** How many tensors both workers hold. */
+/** How many tensors all workers hold. */
 async function countTensors() {
-  const [reading, training] = await Promise.all([reader.call("memory"), trainer.call("memory")]);
-  return reading + training;
+  await inside.settled();
+  const held = await Promise.all([reader, trainer, looker].map((worker) => worker.call("memory")));
+  return held.reduce((sum, count) => sum + count);
 }
 
 async function start() {
   const backends = backendsFor(location.search);
   const startTraining = trainer.call("start", { backends: backends.training });
   byId("reading-backend").textContent = await reader.call("start", { backends: backends.reading });
+  await looker.call("start", { backends: backends.reading });
   await networks.start("models/");
   byId("training-backend").textContent = await startTraining;
   await training.start();
@@ -57,6 +66,7 @@ async function startData() {
   await trainer.call("setData", { train, test }, { transfer: [train.images.buffer] });
   training.ready();
   await data.start();
+  training.measure();
 }
 
 const started = start().catch((error) => showError("page-error", reason(error)));
@@ -72,6 +82,8 @@ globalThis.cnnMnist = {
   open: async (folder) => networks.add(folder, await fetchModel(folder, folder)),
   /** Probabilities [B x 10] of images [B x 784], 0 (background) to 1 (ink). */
   read: (images) => reader.call("read", { images: Float32Array.from(images) }),
+  /** Which pixels decide how an image [784] is read. */
+  decide: (image) => looker.call("decide", { image: Float32Array.from(image) }),
   /** How many tensors there are. */
   tensors: countTensors,
 };

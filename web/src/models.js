@@ -21,10 +21,23 @@ const WEIGHTS = "weights.bin";
  */
 
 /**
+ * A network that lies beside the page.
+ *
+ * @typedef {object} Listed
+ * @property {string} name of its folder
+ * @property {string} [network]
+ * @property {number} [step] of its training
+ * @property {string} [recipe] with which it was trained
+ * @property {string} [data] on which
+ * @property {string} [folder] where that is
+ * @property {number} [test_accuracy] 0 to 1
+ */
+
+/**
  * The networks that lie beside the page.
  *
  * @param {string} folder address, ending in "/"
- * @returns {Promise<{name: string, network?: string, step?: number}[]>}
+ * @returns {Promise<Listed[]>}
  * @throws {InputError} the list is missing or is none
  */
 export async function listModels(folder) {

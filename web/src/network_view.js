@@ -3,6 +3,7 @@
 import { byId, element, showError, table } from "./dom.js";
 import { InputError, reason } from "./errors.js";
 import { count } from "./format.js";
+import { labelOf } from "./model_label.js";
 import { fetchModel, listModels, modelFiles, openModel } from "./models.js";
 import { described, MNIST } from "./sizes.js";
 
@@ -36,6 +37,11 @@ export class NetworkView {
     return this.#current?.size ?? MNIST;
   }
 
+  /** The network itself; null if there is none. @returns {import("./models.js").Artifacts | null} */
+  get artifacts() {
+    return this.#current?.artifacts ?? null;
+  }
+
   /** What the classes are called. */
   get classNames() {
     const names = this.#current?.artifacts.userDefinedMetadata?.class_names;
@@ -49,9 +55,9 @@ export class NetworkView {
   /** Lists the networks beside the page and opens the first. @param {string} folder */
   async start(folder) {
     try {
-      for (const { name, network, step } of await listModels(folder)) {
-        const load = () => fetchModel(`${folder}${name}/`, name);
-        this.#append(labelled(name, network, step), load);
+      for (const listed of await listModels(folder)) {
+        const load = () => fetchModel(`${folder}${listed.name}/`, listed.name);
+        this.#append(labelOf(listed), load);
       }
       if (this.#entries.length) await this.#choose(0);
       else byId("network-status").textContent = "There is no network yet: open or train one.";
@@ -69,7 +75,7 @@ export class NetworkView {
    */
   async add(name, artifacts) {
     const { network, step } = artifacts.userDefinedMetadata ?? {};
-    this.#append(labelled(name, network, step), async () => artifacts);
+    this.#append(labelOf({ name, network, step }), async () => artifacts);
     if (await this.#choose(this.#entries.length - 1)) return true;
     this.#entries.pop();
     this.#select.lastElementChild.remove();
@@ -156,9 +162,4 @@ export function layersTable({ layers, parameters }) {
   const made = table(heads, rows, ["all", "", "", count(parameters)]);
   made.className = "layers";
   return made;
-}
-
-function labelled(name, network, step) {
-  const told = [network, Number.isInteger(step) && `step ${count(step)}`].filter(Boolean);
-  return told.length ? `${name} (${told.join(", ")})` : name;
 }

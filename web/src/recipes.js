@@ -48,25 +48,28 @@ export const RANGES = {
 };
 
 /**
- * A recipe with other numbers.
+ * A recipe with the numbers that a person has typed.
  *
  * @param {string} name of a recipe
- * @param {Partial<Recipe>} changes of what is in `RANGES`
+ * @param {Record<string, string>} typed by the fields of `RANGES`; what is missing stays
  * @returns {Recipe}
- * @throws {InputError} a number out of range
+ * @throws {InputError} what was typed is no number in the field's range
  */
-export function recipeWith(name, changes) {
-  for (const [field, [lowest, highest]] of Object.entries(RANGES)) {
-    const value = changes[field] ?? RECIPES[name][field];
-    const whole = field === "learningRate" || Number.isInteger(value);
-    if (!whole || !(value >= lowest && value <= highest)) {
-      const label = field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-      const kind = field === "learningRate" ? "a number" : "a whole number";
-      throw new InputError(
-        `${label}: expected ${kind} from ${lowest} to ${highest.toLocaleString("en")}, ` +
-          `found ${Number.isNaN(value) ? "none" : value}`,
-      );
-    }
-  }
-  return { ...RECIPES[name], ...changes };
+export function recipeWith(name, typed) {
+  const changes = Object.entries(typed).map(([field, text]) => [field, numberOf(field, text)]);
+  return { ...RECIPES[name], ...Object.fromEntries(changes) };
+}
+
+function numberOf(field, text) {
+  const [lowest, highest] = RANGES[field];
+  const whole = field !== "learningRate";
+  const trimmed = text.trim();
+  const value = trimmed ? Number(trimmed) : Number.NaN;
+  // Written so that NaN, for which every comparison is false, is refused.
+  if (value >= lowest && value <= highest && !(whole && !Number.isInteger(value))) return value;
+  const label = field.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  throw new InputError(
+    `${label}: expected a ${whole ? "whole number" : "number"} from ${lowest} to ` +
+      `${highest.toLocaleString("en")}, found ${trimmed ? `"${trimmed.slice(0, 50)}"` : "nothing"}`,
+  );
 }

@@ -1,27 +1,42 @@
 /**
  * TensorFlow.js, away from the page so that drawing and scrolling never wait for it.
  *
- * The page runs this twice: one worker trains, the other reads digits.
+ * The page runs this three times: one worker trains, one reads digits, and one looks inside the
+ * network that reads, so that the reading need not wait for it.
  */
 
 import * as tf from "@tensorflow/tfjs-core";
 import { loadLayersModel } from "@tensorflow/tfjs-layers";
+import { probeOf, stripsOf } from "./activations.js";
+import { contributions, STEPS } from "./attribution.js";
 import { startBackend } from "./backends.js";
 import { MnistData } from "./data.js";
 import { InputError, reason } from "./errors.js";
 import { evaluate, read } from "./evaluate.js";
+import { filterOf } from "./filters.js";
+import { likeliest } from "./metrics.js";
 import { NETWORKS } from "./networks.js";
 import { serve } from "./rpc.js";
 import { sizeOf } from "./sizes.js";
+import { softwareOf } from "./software.js";
 import { summaryOf } from "./summary.js";
 import { train } from "./train.js";
+import { trial } from "./trial.js";
+import { allowInputGradients } from "./wasm_gradients.js";
 
 let data = null;
 let model = null;
+let probe = null; // of `model`
 let stopping = false;
 
 serve({
   start: ({ backends }) => startBackend(backends),
+
+  /** The software that draws in place of a graphics processor, or null. */
+  software: () => softwareOf(tf.getBackend()),
+
+  /** How fast a network is trained here. */
+  trial: ({ network }) => trial(NETWORKS[network]),
 
   setData: ({ train, test }) => {
     data = new MnistData(train, test);
@@ -70,6 +85,36 @@ serve({
   },
 
   read: ({ images }) => read(model, images),
+
+  /** The layers of the network of which `strips` tells, in this order. */
+  inside: () => {
+    allowInputGradients();
+    probe = probeOf(model);
+    return probe.layers;
+  },
+
+  strips: ({ image }) => stripsOf(probe, image),
+
+  filter: ({ layer, channel }) => filterOf(model, layer, channel),
+
+  /** Which pixels decide for the class that is predicted; null if another network was opened. */
+  decide: async ({ image }) => {
+    const explained = model;
+    const probabilities = await read(model, image);
+    const blank = await read(model, new Float32Array(image.length));
+    const label = likeliest(probabilities);
+    const stopped = () => model !== explained;
+    const values = await contributions(explained, image, label, stopped);
+    return (
+      values && {
+        values,
+        label,
+        probability: probabilities[label],
+        blank: blank[label],
+        steps: STEPS,
+      }
+    );
+  },
 
   evaluate: async ({ split }, report) => {
     const evaluated = model;

@@ -69,7 +69,7 @@ export async function draw(page, points) {
  */
 export async function waitForText(page, selector, pattern) {
   const matches = ([where, wanted]) =>
-    new RegExp(wanted).test(document.querySelector(where).textContent);
+    new RegExp(wanted).test(document.querySelector(where)?.textContent ?? "");
   try {
     await page.waitForFunction(matches, [selector, pattern], { timeout: 60_000 });
   } catch (error) {

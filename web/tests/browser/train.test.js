@@ -43,7 +43,7 @@ test("the data are there: 55,000 images for training, 10,000 for testing", async
   const labels = () => page.locator("#examples").textContent();
   const before = await labels();
   await page.click("#more-examples");
-  await expect.poll(labels).not.toBe(before);
+  await expect.poll(labels, { timeout: 30_000 }).not.toBe(before);
 });
 
 test("the backend is chosen by itself and shown", async () => {
@@ -65,9 +65,10 @@ test("the layers of the network to train", async () => {
 });
 
 test.each([
-  ["learningRate", "x", "learning rate: expected a number"],
-  ["batchSize", "0", "batch size: expected a whole number from 1 to 2,048, found 0"],
-  ["steps", "", "steps: expected a whole number from 1 to 10,000, found none"],
+  ["learningRate", "abc", 'learning rate: expected a number from 0.000001 to 10, found "abc"$'],
+  ["batchSize", "1,000", 'batch size: expected a whole number from 1 to 2,048, found "1,000"$'],
+  ["steps", "12 steps", 'steps: expected a whole number from 1 to 10,000, found "12 steps"$'],
+  ["steps", "", "steps: expected a whole number from 1 to 10,000, found nothing$"],
 ])("a wrong %s is told", async (field, value, message) => {
   await page.selectOption("#recipe", "tfjs");
   await page.fill(`#${field}`, value);
@@ -130,6 +131,8 @@ test("evaluates: accuracy per class, confusion matrix, mistakes", async () => {
   expect(cells.reduce((a, b) => a + b)).toBe(10_000);
   const right = cells.filter((_, place) => place % 11 === 0).reduce((a, b) => a + b);
   await waitForText(page, "#evaluate-status", `${right.toLocaleString("en")} of 10,000 right`);
+  const listed = await page.locator("#network option").first().textContent();
+  expect(listed).toContain(` ${(right / 100).toFixed(2)} %`); // as it is noted beside the network
   expect(await page.locator("#mistakes canvas").count()).toBe(30);
   expect(await tensors(page)).toBe(before);
 });
