@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.engines.notes import usual
 from cnn_mnist.inference import ink
 
 
@@ -32,12 +33,9 @@ def plain(picture: np.ndarray, form: Form) -> list[np.ndarray]:
     return [np.asarray(image.resize((form.width, form.height), Image.Resampling.BOX))]
 
 
+__all__ = ["PREPROCESSES", "digit", "plain", "usual"]
+
 PREPROCESSES: dict[str, Callable[[np.ndarray, Form], list[np.ndarray]]] = {
     "digit": digit,
     "plain": plain,
 }
-
-
-def usual(form: Form) -> str:
-    """What a network of a form is given where nothing else is asked: a key of PREPROCESSES."""
-    return "digit" if form.class_names == MNIST.class_names else "plain"
