@@ -4,7 +4,7 @@ VENV ?= .venv
 RECIPE ?= estimator
 STEPS ?=
 # The default recipe's is model_dir itself; each other recipe has a folder in it.
-OF_RECIPE := $(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
+OF_RECIPE = $(if $(filter-out estimator,$(RECIPE)),/$(RECIPE))
 MODEL_DIR ?= model_dir$(OF_RECIPE)
 # The versions to install: those that were tested. CONSTRAINTS= takes the newest.
 CONSTRAINTS ?= constraints/tested.txt
@@ -20,8 +20,8 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 # Without its .pyc files TensorFlow takes three times as long to import.
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
-.PHONY: help train eval cluster tensorboard web web-build test test-all test-web lint lint-web recipes digits \
-	stress bench bench-quick bench-peers growth bench-classic clean
+.PHONY: help train eval cluster tensorboard web web-build test test-all test-web lint lint-web recipes \
+	digits exports stress bench bench-quick bench-peers growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
@@ -29,6 +29,7 @@ help:
 	@echo "make cluster        train with five processes (STRATEGY=sync: in step; RECIPE, STEPS, WORKERS, PS)"
 	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint (RECIPE)"
+	@echo "make exports        write every format that other programs open, and compare each (RECIPE, QUANTIZE)"
 	@echo "make tensorboard    watch the curves in the browser (RECIPE; PORT=8123: at that port)"
 	@echo "make web            draw, train and look in the browser (PORT=8123: at that port)"
 	@echo "make web-build      the same page as a folder of static files, web/dist, for any host"
@@ -61,6 +62,15 @@ recipes: $(VENV)/installed
 
 digits: $(VENV)/installed
 	@$(BIN)/python benchmarks/drawn_digits.py --model_dir=$(MODEL_DIR)
+
+# Of recipe fast unless another is named; trained first where it is not yet.
+exports: RECIPE = fast
+exports: $(VENV)/installed-exports
+	@test -f $(MODEL_DIR)/checkpoint || \
+		$(BIN)/python -m cnn_mnist.main --recipe=$(RECIPE) --model_dir=$(MODEL_DIR)
+	@rm -rf exported/$(RECIPE)
+	@$(BIN)/python -m cnn_mnist.main --mode=export --format=all --model_dir=$(MODEL_DIR) \
+		--export_dir=exported/$(RECIPE) $(if $(QUANTIZE),--quantize=$(QUANTIZE))
 
 tensorboard: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.tensorboard --logdir=$(MODEL_DIR) $(if $(PORT),--port=$(PORT))
@@ -125,7 +135,7 @@ bench-classic: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.against_classic --classic_python=.venv-2.15/bin/python
 
 clean:
-	rm -rf .venv* build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv* build exported *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	rm -rf web/node_modules web/dist web/tests/exported web/public/models/trained-*
 	find model_dir -mindepth 1 ! -name README.md -delete
 
@@ -139,6 +149,11 @@ $(VENV)/installed: setup.py pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/installed-test: $(VENV)/installed
 	@$(PIP_INSTALL) --editable '.[test]'
+	@$(COMPILE)
+	@touch $@
+
+$(VENV)/installed-exports: $(VENV)/installed
+	@$(PIP_INSTALL) --editable '.[litert,onnx]'
 	@$(COMPILE)
 	@touch $@
 

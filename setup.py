@@ -11,6 +11,12 @@ def version() -> str:
     return next(line.split('"')[1] for line in lines if line.startswith("__version__"))
 
 
+# What converts to a format of other programs, and what opens it.
+EXPORTS = {
+    "litert": ["ai-edge-litert>=2.1"],
+    "onnx": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.18"],
+}
+
 setup(
     name="cnn_mnist",
     version=version(),
@@ -73,7 +79,10 @@ setup(
             "check-jsonschema>=0.36",
             "kubernetes-validate>=1.34",
             "pyyaml>=6",
+            *EXPORTS["litert"],
+            *EXPORTS["onnx"],
         ],
+        **EXPORTS,
         "contrib": ["tf_slim>=1.1"],  # tf.contrib.layers and tf.contrib.slim
         "parquet": ["pyarrow>=15"],  # reads data sets in parquet files
         "notebook": ["ipywidgets>=8"],  # the progress bar there; without it there are lines

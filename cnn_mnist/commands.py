@@ -40,8 +40,11 @@ class Options(Settings):
     output: str
     preprocess: str | None
     split: bool
+    engine: str
+    model: str | None
     export_dir: str
     format: str
+    quantize: str
     cluster: Cluster | None  # type: ignore[assignment]  # None: this process trains alone
 
 
@@ -98,6 +101,8 @@ def predict(recipe: Recipe, options: Options) -> int:
         options.class_names,
         options.preprocess,
         options.split,
+        options.engine,
+        options.model,
     )
 
 
@@ -110,7 +115,12 @@ def export_network(recipe: Recipe, options: Options) -> int:
         recipe=recipe,
         class_names=options.class_names,
         data_dir=options.data_dir,
+        quantize=options.quantize,
+        preprocess=options.preprocess,
     )
+    from cnn_mnist.exports import proof
+
+    Console().print(proof.table(exported.proofs))
     print(f"exported      {shlex.quote(options.export_dir)}", *exported.told, sep="\n")
     return 0
 

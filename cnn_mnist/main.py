@@ -19,8 +19,10 @@ from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.commands import MODES, Options
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST
+from cnn_mnist.engines.table import ENGINES, TENSORFLOW
+from cnn_mnist.engines.table import NAMES as ENGINE_NAMES
 from cnn_mnist.estimator.keras import VersionError, choose_legacy
-from cnn_mnist.exports.export import FORMATS
+from cnn_mnist.exports.export import ALL, FORMATS, QUANTIZE
 from cnn_mnist.inference.predict import FORMATS as OUTPUTS
 from cnn_mnist.inference.preprocess import PREPROCESSES
 from cnn_mnist.models.tables import TABLES, meanings, require_known
@@ -112,7 +114,8 @@ _define(
     None,
     "How --mode=predict brings a picture to the training's images. digit: it finds the ink of a "
     "digit, scales and centres it as MNIST's are. plain: it scales the whole picture. Left out: "
-    "digit if the network's classes are the ten digits, and otherwise plain.",
+    "digit if the network's classes are the ten digits, and otherwise plain. --mode=export "
+    "notes it in the export.",
     Choice(PREPROCESSES),
 )
 _define(
@@ -126,9 +129,25 @@ _define("export_dir", None, "The folder to make. Left out: none, but --mode=expo
 _define(
     "format",
     "saved_model",
-    f"For --mode=export. {' '.join(f'{n}: {f.meaning}.' for n, f in FORMATS.items())}",
-    Choice(FORMATS),
+    f"For --mode=export. {' '.join(f'{n}: {f.meaning}.' for n, f in FORMATS.items())} "
+    f"{ALL}: each of them, in a folder of its name.",
+    Choice((*FORMATS, ALL)),
 )
+_define(
+    "quantize",
+    "none",
+    "For --mode=export --format=litert. "
+    f"{' '.join(f'{name}: {meaning}.' for name, meaning in QUANTIZE.items())}",
+    Choice(QUANTIZE),
+)
+_define(
+    "engine",
+    TENSORFLOW,
+    f"What computes for --mode=predict. {TENSORFLOW}: what was trained in --model_dir. "
+    f"{' '.join(f'{n}: {e.meaning} in --model.' for n, e in ENGINES.items())}",
+    Choice(ENGINE_NAMES),
+)
+_define("model", None, "The exported file that --engine opens. Left out: none is needed.", TEXT)
 
 _define(
     "strategy",
@@ -210,6 +229,12 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
         raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
     if FLAGS.mode == "predict" and not all(FLAGS.images or [""]):
         raise UsageError("--mode=predict: expected --images=PATH, found none")
+    if (FLAGS.engine == TENSORFLOW) != (FLAGS.model is None):
+        found = "none" if FLAGS.model is None else f"--model={FLAGS.model:.200}"
+        expected = "no --model" if FLAGS.engine == TENSORFLOW else "--model=FILE"
+        raise UsageError(f"--engine={FLAGS.engine}: expected {expected}, found {found}")
+    if FLAGS.model is not None and FLAGS.mode != "predict":
+        raise UsageError(f"--engine={FLAGS.engine}: expected --mode=predict, found {FLAGS.mode}")
     if FLAGS.mode == "export":
         if not FLAGS.export_dir:
             raise UsageError("--mode=export: expected --export_dir=FOLDER, found none")
@@ -218,6 +243,8 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
 
 def chosen_recipe() -> Recipe:
     """The recipe that the flags name, with the fields that they replace."""
+    if FLAGS.model is not None:  # which needs no recipe, nor what is noted of one
+        return RECIPES[CLASSIC]
     if FLAGS.recipe is None and not MODES[FLAGS.mode].trains:
         recipe = record.recipe_of(FLAGS.model_dir)
     else:

@@ -144,7 +144,7 @@ def read(model_dir: str | Path) -> Record | None:
             raise ValueError("data_sha256 and tensorflow are not both text")
         if type(record.constants) is not int:
             raise ValueError(f"constants is {record.constants!r}")
-        if record.preprocess not in (None, placement.DIGIT, placement.PLAIN):
+        if record.preprocess not in (None, *placement.WAYS):
             raise ValueError(f"preprocess is {record.preprocess!r}")
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -2,11 +2,12 @@
 
 Attributes:
   DIGIT, PLAIN: how pictures are brought to such images, and to all others; see `inference`.
+  WAYS: both.
 """
 
 import numpy as np
 
-DIGIT, PLAIN = "digit", "plain"
+DIGIT, PLAIN = WAYS = ("digit", "plain")
 INK = 32  # of 255; darker is ground, or what JPEG leaves there
 # Shares of the image's sides: of the ink's longer side, which in MNIST is 20 of 28 pixels, in
 # EMNIST 24 and in Fashion-MNIST 28; and of how far the centre of mass is from the image's.

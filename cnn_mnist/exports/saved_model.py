@@ -1,6 +1,8 @@
 """Exports a trained network as a SavedModel that takes raw or encoded images."""
 
 import shlex
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +11,36 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.placement import DIGIT
+from cnn_mnist.engines import notes
+from cnn_mnist.engines.engine import Engine
 from cnn_mnist.models import graphs
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, sessions
-from cnn_mnist.utils.files import whole_folder
+from cnn_mnist.utils.files import whole_folder, write_files
 
 RAW = "serving_default"
 ENCODED = "encoded"
-EXAMPLES = "assets.extra/images.npy"
+EXTRA = "assets.extra"
+EXAMPLES = f"{EXTRA}/images.npy"
+
+Prove = Callable[[Path], None]  # takes the folder of an export, before it is put in its place
+
+
+def unproved(folder: Path) -> None:
+    """A `Prove` that asks for nothing."""
 
 
 def saved_model(
-    recipe: Recipe, model_dir: str, export_dir: str, examples: np.ndarray, form: Form = MNIST
+    recipe: Recipe,
+    model_dir: str,
+    export_dir: str,
+    examples: np.ndarray,
+    form: Form = MNIST,
+    *,
+    preprocess: str = DIGIT,
+    prove: Prove = unproved,
+    place: str | None = None,
 ) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a SavedModel, whole or not at all.
 
@@ -32,7 +52,18 @@ def saved_model(
     - `encoded`: `images`, `string [B]`, each a PNG or JPEG file with the same kind of picture,
       which is made grey or coloured as `form` has it, and scaled if it is of another size.
 
-    `assets.extra/images.npy` holds `examples`, images for a first try.
+    `assets.extra/images.npy` holds `examples`, images for a first try, and
+    `assets.extra/notes.json` the names of the classes and what else `engines.notes` tells.
+
+    Args:
+      recipe: what was trained.
+      model_dir: the folder of the training.
+      export_dir: the folder to make.
+      examples: images, as of `serving_default`.
+      form: of the images.
+      preprocess: how a picture becomes such an image, for the notes.
+      prove: raises if the export is not good; nothing is left of it then.
+      place: what the lines below call the folder; None for `export_dir`.
 
     Returns:
       What a person can do with the folder: commands to type.
@@ -43,10 +74,12 @@ def saved_model(
     """
     checkpoint = restore.newest(recipe, model_dir, form)
     with whole_folder(export_dir) as folder:
-        _build(recipe, checkpoint, str(folder), form)
-        (folder / "assets.extra").mkdir()
+        build(recipe, checkpoint, str(folder), form)
+        noted = notes.content(recipe, restore.step_of(checkpoint), form, preprocess)
+        write_files(folder / EXTRA, {notes.FILE: notes.as_bytes(noted)})
         np.save(folder / EXAMPLES, examples, allow_pickle=False)
-    quoted, cli = shlex.quote(export_dir), console.command("saved_model_cli")
+        prove(folder)
+    quoted, cli = shlex.quote(place or export_dir), console.command("saved_model_cli")
     of_raw = f"--dir {quoted} --tag_set serve --signature_def {RAW}"
     return [
         f"its inputs    {cli} show {of_raw}",
@@ -54,7 +87,19 @@ def saved_model(
     ]
 
 
-def _build(recipe: Recipe, checkpoint: str, folder: str, form: Form) -> None:
+def opened(folder: Path, form: Form, preprocess: str) -> Engine:
+    """The export in a folder, by the loader of TensorFlow 2."""
+    serve = tf.saved_model.load(str(folder)).signatures[RAW]
+
+    def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        given = serve(images=tf.constant(images))
+        return given["classes"].numpy(), given["probabilities"].numpy()
+
+    return Engine(notes.Notes(form, preprocess), f"TensorFlow {tf.__version__}", run)
+
+
+def build(recipe: Recipe, checkpoint: str, folder: str, form: Form) -> None:
+    """Writes a SavedModel of a checkpoint into a folder that is not there yet."""
     with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
         encoded = tf.compat.v1.placeholder(tf.string, [None], name="encoded_images")
         mode = estimator.ModeKeys.PREDICT

@@ -19,10 +19,13 @@ from cnn_mnist import __version__, estimator
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST, Form
+from cnn_mnist.data.placement import DIGIT
+from cnn_mnist.engines import notes
+from cnn_mnist.exports.saved_model import Prove, unproved
 from cnn_mnist.models import graphs
 from cnn_mnist.models.layers import NORM_DECAY, NORM_EPSILON
 from cnn_mnist.models.networks import MEMBERS
-from cnn_mnist.recipes import Recipe, name_of
+from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import whole_folder, write_files
 
@@ -30,7 +33,6 @@ MODEL = "model.json"
 WEIGHTS = "weights.bin"
 INPUT = "float32 [B, {height}, {width}, {channels}], 0 to 1, {kind}"
 OUTPUT = "float32 [B, {num_classes}], the probability of each class"
-KINDS = {1: "light ink on dark ground", 3: "red, green, blue"}  # by channels
 
 MIRROR_SCALE = 16  # keeps squares of grey levels within half floats, with which phones compute
 MIRROR_EPSILON = 1e-30  # lets a black column stay black; far below the variance of any other
@@ -146,13 +148,22 @@ def layers_of(network: str, dropout_rate: float, form: Form = MNIST) -> list[Lay
     return _numbered(networks[network])
 
 
-def layers_model(recipe: Recipe, model_dir: str, export_dir: str, form: Form = MNIST) -> list[str]:
+def layers_model(
+    recipe: Recipe,
+    model_dir: str,
+    export_dir: str,
+    form: Form = MNIST,
+    *,
+    preprocess: str = DIGIT,
+    prove: Prove = unproved,
+) -> list[str]:
     """Writes the newest checkpoint of `model_dir` as a layers model, whole or not at all.
 
     The weights are those that are scored: of a recipe that averages them, the averages. The model
     takes `INPUT` and gives `OUTPUT`, of the form, computed in `float32` whatever the recipe's
     precision. What the network does to its images first is part of it, and so is dropout, for
-    training. The names of the classes and the size of the images are in its `userDefinedMetadata`.
+    training. Its `userDefinedMetadata` are what
+    `engines.notes` tells. `preprocess` and `prove` are as of `saved_model.saved_model`.
 
     Returns:
       What a person can do with the folder, in lines.
@@ -164,7 +175,7 @@ def layers_model(recipe: Recipe, model_dir: str, export_dir: str, form: Form = M
     """
     layers = padded(layers_of(recipe.network, recipe.dropout_rate, form), recipe, form)
     variables = restore.scored_values(recipe, restore.newest(recipe, model_dir, form), form)
-    of_form = limits.sizes(form) | {"kind": KINDS[form.channels]}
+    of_form = limits.sizes(form) | {"kind": notes.KINDS[form.channels]}
     takes, gives = INPUT.format(**of_form), OUTPUT.format(**of_form)
     weights = weights_of(layers, variables)
     listed = [
@@ -175,15 +186,9 @@ def layers_model(recipe: Recipe, model_dir: str, export_dir: str, form: Form = M
         "format": "layers-model",
         "generatedBy": f"cnn_mnist {__version__}",
         "convertedBy": None,
-        "userDefinedMetadata": {
-            "recipe": name_of(recipe),
-            "network": recipe.network,
-            "step": int(variables["global_step"]),
-            "class_names": list(form.class_names),
-            "image_shape": [form.height, form.width, form.channels],
-            "input": takes,
-            "output": gives,
-        },
+        "userDefinedMetadata": notes.content(
+            recipe, int(variables["global_step"]), form, preprocess, takes, gives
+        ),
         "modelTopology": topology(recipe.network, layers, weights, form),
         "weightsManifest": [{"paths": [WEIGHTS], "weights": listed}],
     }
@@ -191,6 +196,7 @@ def layers_model(recipe: Recipe, model_dir: str, export_dir: str, form: Form = M
     content = b"".join(value.astype("<f4").tobytes() for value in weights.values())
     with whole_folder(export_dir) as folder:
         write_files(folder, {WEIGHTS: content, MODEL: text.encode()})
+        prove(folder)
     return [
         f"its input     {takes}",
         f"its output    {gives}",

@@ -17,6 +17,7 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.data import limits
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.placement import DIGIT, PLAIN
+from cnn_mnist.engines.table import ENGINES, TENSORFLOW
 from cnn_mnist.inference.images import find_images, read_image, read_images
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console
@@ -54,6 +55,8 @@ def run(
     class_names: Sequence[str] | None = None,
     preprocess: str | None = None,
     split: bool = False,
+    engine: str = TENSORFLOW,
+    model: str | None = None,
 ) -> int:
     """Reads image files, asks the network of the newest checkpoint, and prints its answers.
 
@@ -67,31 +70,45 @@ def run(
       class_names: in the order of the labels; None for those that are noted in `model_dir`.
       preprocess: a key of `PREPROCESSES`; None for what fits the images of the training.
       split: whether to read every digit of a picture, instead of refusing those with several.
+      engine: one of `engines.table.NAMES`; without TensorFlow, `recipe` and `model_dir` are of no
+        account, and names and preprocessing that are not given are those noted in `model`.
+      model: the exported file that the engine opens.
 
     Returns:
       The exit code: 0, or 2 if any pattern or file could not be used.
 
     Raises:
       CheckpointError: no checkpoint that can be used.
+      ModelError: `model` cannot be used.
       UsageError: `split` where pictures are read whole.
     """
-    form = record.form_of(model_dir) or MNIST
-    preprocess = chosen(record.preprocess_of(model_dir), preprocess, split)
+    opened = ENGINES[engine].opened(str(model)) if engine != TENSORFLOW else None
+    form = opened.form if opened else record.form_of(model_dir) or MNIST
+    usual = opened.preprocess if opened else record.preprocess_of(model_dir)
+    preprocess = chosen(usual, preprocess, split)
     if class_names is not None:
         form = limits.named(form, class_names)
     found, errors = read_pictures(patterns, form, preprocess, split)
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     if found:
-        console.load_tensorflow()
-        from cnn_mnist.inference.predictor import Predictor
-
-        with Predictor(model_dir, recipe) as predictor:
-            _, probabilities = predictor.predict(np.array([each.image for each in found]))
+        images = np.array([each.image for each in found])
+        if opened:
+            _, probabilities = opened.predict(images)
+        else:
+            probabilities = _by_tensorflow(model_dir, recipe, images)
         rows = answers([each.file for each in found], probabilities, form.class_names)
         rows = [row._replace(number=each.number) for row, each in zip(rows, found, strict=True)]
         print(FORMATS[output](rows), end="")
     return 2 if errors else 0
+
+
+def _by_tensorflow(model_dir: str, recipe: Recipe, images: np.ndarray) -> np.ndarray:
+    console.load_tensorflow()
+    from cnn_mnist.inference.predictor import Predictor
+
+    with Predictor(model_dir, recipe) as predictor:
+        return predictor.predict(images)[1]
 
 
 def chosen(usual: str, preprocess: str | None, split: bool) -> str:

@@ -123,7 +123,7 @@ def test_a_failed_export_leaves_nothing(small, model_dir, tmp_path, monkeypatch)
         tf.io.gfile.makedirs(folder)
         raise OSError("no space left")
 
-    monkeypatch.setattr(saved_model, "_build", broken)
+    monkeypatch.setattr(saved_model, "build", broken)
     with pytest.raises(OSError, match="no space"):
         saved_model.saved_model(RECIPE, model_dir, str(tmp_path / "out"), small.test.images)
     assert list(tmp_path.iterdir()) == []

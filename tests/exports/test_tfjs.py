@@ -100,6 +100,7 @@ def test_what_is_in_the_folder(exported):
         "step": 12,
         "class_names": NAMES,
         "image_shape": [28, 28, 1],
+        "preprocess": "plain",
         "input": "float32 [B, 28, 28, 1], 0 to 1, light ink on dark ground",
         "output": "float32 [B, 10], the probability of each class",
     }

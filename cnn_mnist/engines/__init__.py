@@ -1,0 +1,1 @@
+"""Exported files, opened by the runtimes of their formats and without TensorFlow."""
