@@ -21,7 +21,6 @@ from cnn_mnist.models.networks import NETWORKS
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import train
 from cnn_mnist.utils.errors import InputError, UsageError
-from conftest import HAS_KERAS_3
 
 COLOUR = Form(21, 17, 3, ("a", "b", "c", "d"))
 
@@ -72,8 +71,8 @@ def everything(model_dir, small, tmp_path_factory):
     return exports.Exported(folder / "all", [], tuple(proofs))
 
 
-def test_the_packages_are_there_but_for_the_oldest_tensorflow():
-    assert installed("litert") and (installed("onnx") or not HAS_KERAS_3)
+def test_the_packages_are_there():
+    assert installed("litert") and installed("onnx")
 
 
 def test_a_package_that_is_missing_is_one_sentence(model_dir, small, tmp_path, monkeypatch):
@@ -238,10 +237,6 @@ def test_files_that_are_no_tflite_model(everything, tmp_path):
 
 
 def test_files_that_are_no_onnx_model(everything, tmp_path):
-    if not installed("onnx"):
-        with pytest.raises(UsageError, match=r"^--format=onnx: needs tf2onnx and onnx and .*onnx"):
-            engine.require_packages("--format=onnx", "onnx", exports.FORMATS["onnx"].needs)
-        return
     import onnx as onnx_package
 
     refused(onnx.opened, tmp_path / "missing", "found .*No such file")
