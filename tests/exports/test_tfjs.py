@@ -100,7 +100,7 @@ def test_what_is_in_the_folder(exported):
         "step": 12,
         "class_names": NAMES,
         "image_shape": [28, 28, 1],
-        "preprocess": "plain",
+        "preprocess": "digit",
         "input": "float32 [B, 28, 28, 1], 0 to 1, light ink on dark ground",
         "output": "float32 [B, 10], the probability of each class",
     }
@@ -188,7 +188,7 @@ def test_the_command(cnn_mnist, small_data_dir, tmp_path):
     export = ["--mode=export", "--format=tfjs", "--export_dir=my models/digits"]
     done = cnn_mnist(*export)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("exported      'my models/digits'\n")
+    assert "\nexported      'my models/digits'\n" in done.stdout
     assert 'tf.loadLayersModel("model.json")' in done.stdout
     model = json.loads((tmp_path / "my models" / "digits" / "model.json").read_bytes())
     assert model["userDefinedMetadata"]["class_names"] == list("0123456789")
