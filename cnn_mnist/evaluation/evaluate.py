@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import html
 import os
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.utils import console, curves
+from cnn_mnist.utils import console, curves, pages
 from cnn_mnist.utils.curves import Curves
 
 
@@ -45,10 +44,7 @@ class Evaluation(Report):
     def _repr_html_(self) -> str:
         from cnn_mnist.evaluation import report
 
-        page = html.escape(report.as_page(self, self.curves))
-        # In a frame, lest the page's style reach the notebook.
-        frame = f'width="100%" height="900" style="border: 0" title="{report.TITLE}"'
-        return f'<iframe srcdoc="{page}" {frame}></iframe>'
+        return pages.frame(report.as_page(self, self.curves), report.TITLE)
 
 
 def evaluate(

@@ -4,12 +4,8 @@ The numbers come from `metrics`, the pictures from `figures`; here they go to th
 files and to TensorBoard.
 """
 
-import io
 import json
 import os
-import socket
-import struct
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,6 +18,7 @@ from cnn_mnist.evaluation import figures
 from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
+from cnn_mnist.utils import drawing, image_events
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
 
@@ -61,7 +58,7 @@ def _pictures(report: Report, curves: Curves) -> dict[str, bytes]:
         "calibration": figures.calibration(report.calibration, report.calibration_error),
         "learning_curves": figures.learning_curves(curves),
     }
-    return {name: figures.png(figure) for name, figure in drawn.items()}
+    return {name: drawing.png(figure) for name, figure in drawn.items()}
 
 
 def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, bytes]:
@@ -82,7 +79,7 @@ def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, by
     shown = next(data.train.pieces())
     examples = figures.examples(shown.images, shown.labels, class_names)
     labels = figures.label_distribution(counts, class_names)
-    pictures = {"examples": figures.png(examples), "labels": figures.png(labels)}
+    pictures = {"examples": drawing.png(examples), "labels": drawing.png(labels)}
     write_files(folder, _named(pictures))
     return pictures
 
@@ -100,24 +97,7 @@ def to_tensorboard(
     Raises:
       OSError: it cannot be written.
     """
-    # Not before it is needed: this loads TensorFlow.
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    values = []
-    for name, picture in pictures.items():
-        # The size is in the PNG's first chunk, IHDR; the colour space 4 is RGBA.
-        width, height = struct.unpack(">II", picture[16:24])
-        item = Summary.Image(encoded_image_string=picture, width=width, height=height, colorspace=4)
-        values.append(Summary.Value(tag=f"{prefix}/{name}", image=item))
-    now, content = time.time(), io.BytesIO()
-    writer = RecordWriter(content)
-    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-    event = Event(wall_time=now, step=step, summary=Summary(value=values))
-    writer.write(event.SerializeToString())
-    name = f"events.out.tfevents.{now:020.9f}.{socket.gethostname()}.{os.getpid()}"
-    write_files(logdir, {name: content.getvalue()})
+    write_files(logdir, image_events.event_file(pictures, step, prefix))
 
 
 def table(report: Report) -> RenderableType:
