@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cnn_mnist.evaluation.metrics import CalibrationBin, Mistake, row_shares
+from cnn_mnist.evaluation.robustness import Robustness
 from cnn_mnist.utils.curves import Curve, Curves
 from cnn_mnist.utils.drawing import empty, plain, short, show
 
@@ -116,6 +117,32 @@ def learning_curves(curves: Curves) -> Figure:
     lower.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     lower.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     figure.align_ylabels()
+    return figure
+
+
+def robustness(found: Robustness) -> Figure:
+    """The accuracy under each corruption, from its weakest strength to its strongest."""
+    columns = 4
+    lines = -(-len(found.rows) // columns)
+    figure = empty(8.2, 2.3 * lines + 0.5, f"Robustness: accuracy on {found.images:,} test images")
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for axes, row in zip(panels, found.rows, strict=False):
+        places = range(len(row.strengths))
+        axes.axhline(found.accuracy, color=_ORANGE, linestyle="--", label="as they are")
+        axes.bar(places, row.accuracies, color=_LIGHT, edgecolor=_DARK)
+        for place, value in zip(places, row.accuracies, strict=True):
+            high = value > 0.2
+            text = axes.text(place, value + (-0.03 if high else 0.03), f"{value:.3f}")
+            text.set(ha="center", va="top" if high else "bottom", fontsize=8)
+        axes.set_xticks(places, [format(each, "g") for each in row.strengths], fontsize=8)
+        axes.set_title(row.name, fontsize=10)
+        axes.set_xlabel(row.unit, fontsize=8)
+        axes.set_ylim(0, 1.05)
+    for axes in panels[len(found.rows) :]:
+        axes.set_axis_off()
+    for axes in panels[::columns]:
+        axes.set_ylabel("accuracy")
+    panels[0].legend(loc="lower left", fontsize=7)
     return figure
 
 

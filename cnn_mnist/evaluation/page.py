@@ -30,6 +30,26 @@ _SECTIONS = (
         "as well; some carry a doubtful label; the others show what it has not learned yet.",
     ),
     (
+        "Why it was wrong",
+        "explained",
+        "Integrated gradients (Sundararajan, Taly and Yan 2017) share out to the pixels what made "
+        "the network choose one class rather than the other. Blue pixels speak for the class that "
+        "it took the image for, orange ones for the true class; each map has a scale of its own. "
+        "More of this, with occlusion, layers and the nearest training images: --mode=explain.",
+    ),
+    (
+        "What the first layer looks for",
+        "filters",
+        "Each filter answers most where the ink is as its blue pixels and the ground as its orange "
+        "ones. In colour, mid-grey is a weight of 0.",
+    ),
+    (
+        "What if the images were worse?",
+        "robustness",
+        "Test images with noise, blur and so on, each at three strengths. Bars that fall early "
+        "show what the network has not learned to overlook.",
+    ),
+    (
         "Is it as sure as it should be?",
         "calibration",
         "Of the predictions made with a probability of 0.8, four in five should be right. Dots "
@@ -51,7 +71,8 @@ def page(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     """The page.
 
     Args:
-      pictures: PNG files: `confusion_matrix`, `mistakes`, `calibration`, `learning_curves`.
+      pictures: PNG files: `confusion_matrix`, `mistakes`, `calibration`, `learning_curves`, and
+        any of `explained`, `filters`, `robustness`.
       title: its heading; any text.
     """
     cards = [

@@ -18,19 +18,29 @@ from cnn_mnist.evaluation import figures
 from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
+from cnn_mnist.evaluation.robustness import Robustness
 from cnn_mnist.utils import drawing, image_events
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
 
 TITLE = "Test report"
+NOTHING: Mapping[str, bytes] = {}
 
 
-def write(report: Report, curves: Curves, folder: str | os.PathLike) -> dict[str, bytes]:
+def write(
+    report: Report,
+    curves: Curves,
+    folder: str | os.PathLike,
+    inside: Mapping[str, bytes] = NOTHING,
+    robustness: Robustness | None = None,
+) -> dict[str, bytes]:
     """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
 
     Args:
       curves: of the training that led here; those that are empty are shown as such.
       folder: made if need be.
+      inside: PNG files of the inside of the network: `explained` and `filters`, or some of them.
+      robustness: None where it was not measured.
 
     Returns:
       The PNG files by the figures' names, for `to_tensorboard`.
@@ -38,27 +48,39 @@ def write(report: Report, curves: Curves, folder: str | os.PathLike) -> dict[str
     Raises:
       OSError: a file cannot be written.
     """
-    pictures = _pictures(report, curves)
-    text = json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    pictures = _pictures(report, curves, inside, robustness)
+    told = report.as_dict()
+    if robustness is not None:
+        told["robustness"] = robustness.as_dict()
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     html = page(report, pictures, TITLE)
     texts = {"report.json": text.encode(), "report.html": html.encode()}
     write_files(folder, _named(pictures) | texts)
     return pictures
 
 
-def as_page(report: Report, curves: Curves) -> str:
-    """The page `report.html`, with its figures in it."""
-    return page(report, _pictures(report, curves), TITLE)
+def as_page(
+    report: Report,
+    curves: Curves,
+    inside: Mapping[str, bytes] = NOTHING,
+    robustness: Robustness | None = None,
+) -> str:
+    """The page `report.html`, with its figures in it; arguments as of `write`."""
+    return page(report, _pictures(report, curves, inside, robustness), TITLE)
 
 
-def _pictures(report: Report, curves: Curves) -> dict[str, bytes]:
+def _pictures(
+    report: Report, curves: Curves, inside: Mapping[str, bytes], robustness: Robustness | None
+) -> dict[str, bytes]:
     drawn = {
         "confusion_matrix": figures.confusion_matrix(report.confusion, report.class_names),
         "mistakes": figures.mistakes(report.mistakes, report.class_names),
         "calibration": figures.calibration(report.calibration, report.calibration_error),
         "learning_curves": figures.learning_curves(curves),
     }
-    return {name: drawing.png(figure) for name, figure in drawn.items()}
+    if robustness is not None:
+        drawn["robustness"] = figures.robustness(robustness)
+    return {name: drawing.png(figure) for name, figure in drawn.items()} | dict(inside)
 
 
 def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, bytes]:
@@ -113,7 +135,31 @@ def table(report: Report) -> RenderableType:
     classes.add_row("all", *(of_all.get(metric.name, "") for metric in OF_CLASS))
     error = f"expected calibration error {of_all['calibration error']}"
     total = Text(f"loss {of_all['loss (nats)']}, {error}")
-    return Group(Text("Every class, the worst first", style="bold"), classes, total)
+    lines: list[RenderableType] = [
+        Text("Every class, the worst first", style="bold"),
+        classes,
+        total,
+    ]
+    if report.doubted:
+        accuracy = of_all["without doubted labels"]
+        lines.append(
+            Text(f"accuracy {accuracy} without the {report.doubted} images whose label is doubted")
+        )
+    return Group(*lines)
+
+
+def robustness_table(found: Robustness) -> RenderableType:
+    """The accuracy under each corruption for the terminal, from its weakest to its strongest."""
+    rows = Table("corruption", "strengths")
+    for name in ("first", "second", "third"):
+        rows.add_column(name, justify="right")
+    for row in found.rows:
+        strengths = f"{', '.join(format(each, 'g') for each in row.strengths)} {row.unit}"
+        rows.add_row(row.name, strengths, *(f"{value:.4f}" for value in row.accuracies))
+    title = (
+        f"Accuracy on {found.images:,} test images that got worse; as they are {found.accuracy:.4f}"
+    )
+    return Group(Text(title, style="bold"), rows)
 
 
 def _named(pictures: Mapping[str, bytes]) -> dict[str, bytes]:

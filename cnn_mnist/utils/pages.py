@@ -26,6 +26,7 @@ dl div { background: var(--card); border: 1px solid var(--line); border-radius: 
 dt { color: var(--soft); font-size: 0.85rem; }
 dd { margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
+.wide + .wide { margin-top: 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.8rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child { text-align: left; max-width: 12rem; }
