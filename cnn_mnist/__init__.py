@@ -4,6 +4,7 @@
 
     run = cnn_mnist.train("fast", "model_dir/fast")
     report = cnn_mnist.evaluate("model_dir/fast")
+    found = cnn_mnist.explain("model_dir/fast")
     cnn_mnist.export("model_dir/fast", "exported", format="saved_model")
     with cnn_mnist.Predictor("model_dir/fast") as predictor:
         classes, probabilities = predictor.predict(images)
@@ -23,6 +24,7 @@ _HOME = {
     "Recipe": "recipes",
     "cnn_model_fn": "models.model_fn",
     "evaluate": "evaluation.evaluate",
+    "explain": "explanations.explain",
     "export": "exports.export",
     "load": "data.dataset",
     "train": "training.train",

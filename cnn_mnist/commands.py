@@ -6,10 +6,12 @@ everything that can be checked without it was found good.
 
 import dataclasses
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from cnn_mnist.checkpoints import record
@@ -20,11 +22,15 @@ from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.data.form import MNIST
 from cnn_mnist.evaluation.evaluate import evaluate
+from cnn_mnist.explanations.explain import explain
 from cnn_mnist.exports.export import export
 from cnn_mnist.inference import predict as inference
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import train
 from cnn_mnist.utils import console
+from cnn_mnist.utils.errors import InputError
+
+MOST_EXPLAINED = 24  # pictures on one page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Options(Settings):
     split: bool
     engine: str
     model: str | None
+    robustness: bool
     export_dir: str
     format: str
     quantize: str
@@ -106,6 +113,39 @@ def predict(recipe: Recipe, options: Options) -> int:
     )
 
 
+def look_inside(recipe: Recipe, options: Options) -> int:
+    """Show which pixels decide, what the layers make of a picture, and what it takes for alike."""
+    _, data = _load(recipe, options)
+    found: list[inference.Found] = []
+    errors: list[InputError] = []
+    if options.images:
+        usual = record.preprocess_of(options.model_dir)
+        preprocess = inference.chosen(usual, options.preprocess, options.split)
+        found, errors = inference.read_pictures(
+            options.images, data.form, preprocess, options.split
+        )
+        for error in errors:
+            print(f"error: {error}", file=sys.stderr)
+        if not found:
+            return 2
+        if len(found) > MOST_EXPLAINED:
+            told = f"note: the first {MOST_EXPLAINED} of {len(found):,} pictures are explained"
+            print(told, file=sys.stderr)
+            found = found[:MOST_EXPLAINED]
+    explained = explain(
+        options.model_dir,
+        np.array([each.image for each in found]) if found else None,
+        names=[each.called for each in found] if found else None,
+        recipe=recipe,
+        data=data,
+    )
+    tensorboard = console.command("tensorboard")
+    print(f"explained     {len(explained.images)} pictures in {explained.seconds:.1f} s")
+    print(f"page          {explained.page}")
+    print(f"projector     {tensorboard} --logdir={shlex.quote(options.model_dir)}")
+    return 2 if errors else 0
+
+
 def export_network(recipe: Recipe, options: Options) -> int:
     """Write the network into --export_dir, for other programs."""
     exported = export(
@@ -147,6 +187,7 @@ MODES = {
     "summary": Mode(summary),
     "show_data": Mode(show_data, writes=True),
     "predict": Mode(predict),
+    "explain": Mode(look_inside, writes=True),
     "export": Mode(export_network),
 }
 
@@ -200,10 +241,13 @@ def _report(recipe: Recipe, options: Options, data: Dataset, checkpoint: str | N
         checkpoint=checkpoint,
         data=data,
         class_names=data.form.class_names,
+        robustness=options.robustness,
     )
     from cnn_mnist.evaluation import report
 
     Console().print(report.table(scores))
+    if scores.robustness is not None:
+        Console().print(report.robustness_table(scores.robustness))
     print(
         f"test accuracy {scores.accuracy:.4f}, loss {scores.loss:.4f} "
         f"on {scores.images:,} images at step {scores.step:,}",

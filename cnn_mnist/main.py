@@ -103,8 +103,8 @@ _define(
 _define(
     "images",
     [],
-    "For --mode=predict, which needs it: an image file, a folder of them, or a glob. It may be "
-    "given several times. Left out: none.",
+    "For --mode=predict, which needs it, and --mode=explain: an image file, a folder of them, or a "
+    "glob. It may be given several times. Left out: none.",
     TEXT,
     flags.MultiFlag,
 )
@@ -123,6 +123,13 @@ _define(
     False,
     "Whether --mode=predict reads every digit of a picture, from left to right, instead of "
     "refusing pictures with several.",
+    YesOrNo(),
+)
+_define(
+    "robustness",
+    False,
+    "Whether the report also tells the accuracy on test images that are noisy, blurred, moved, "
+    "turned, smaller, paler, partly covered, thinner or thicker.",
     YesOrNo(),
 )
 _define("export_dir", None, "The folder to make. Left out: none, but --mode=export needs it.", TEXT)
@@ -227,8 +234,8 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
         limits.named(MNIST, names)
     if not all(map(str.isprintable, names or [])):
         raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
-    if FLAGS.mode == "predict" and not all(FLAGS.images or [""]):
-        raise UsageError("--mode=predict: expected --images=PATH, found none")
+    if FLAGS.mode == "predict" and not FLAGS.images or "" in FLAGS.images:
+        raise UsageError(f"--mode={FLAGS.mode}: expected --images=PATH, found none")
     if (FLAGS.engine == TENSORFLOW) != (FLAGS.model is None):
         found = "none" if FLAGS.model is None else f"--model={FLAGS.model:.200}"
         expected = "no --model" if FLAGS.engine == TENSORFLOW else "--model=FILE"

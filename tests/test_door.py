@@ -197,7 +197,7 @@ def test_a_notebook_shows_the_report_in_a_frame_of_its_own(trained, small):
     assert shown.startswith("<iframe srcdoc=") and shown.endswith("</iframe>")
     page = html.unescape(re.search('srcdoc="([^"]*)"', shown)[1])
     assert page.startswith("<!DOCTYPE html>") and f"<dd>{report.accuracy:.4f}</dd>" in page
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 6
 
 
 @pytest.mark.parametrize(

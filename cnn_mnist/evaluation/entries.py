@@ -29,9 +29,10 @@ OF_CLASS = (
     Metric("images", lambda score: score.images, ","),
     Metric("right", lambda score: score.right, ","),
 )
-# Of all images; the page has a card for each.
+# Of all images; the page has a card for each that there is.
 OF_ALL = (
     Metric("accuracy", lambda report: report.accuracy, ".4f"),
+    Metric("without doubted labels", lambda report: report.undoubted_accuracy, ".4f"),
     Metric("images", lambda report: report.images, ","),
     Metric("mistakes", lambda report: report.images - report.right, ","),
     Metric("loss (nats)", lambda report: report.loss, ".4f"),

@@ -2,19 +2,19 @@
 
 import contextlib
 import dataclasses
-import html
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation.metrics import Report
+from cnn_mnist.evaluation.robustness import Robustness, measured
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
-from cnn_mnist.utils import console, curves
+from cnn_mnist.utils import console, curves, pages
 from cnn_mnist.utils.curves import Curves
 
 
@@ -25,6 +25,8 @@ class Evaluation(Report):
     Attributes:
       step, checkpoint: the checkpoint's global step, and its prefix.
       curves: of the training that led there.
+      inside: PNG files of the inside of the network, by name; what can be drawn of it.
+      robustness: the accuracy on corrupted images; None where it was not asked for.
       page: the file `report.html`, beside which are the figures and `report.json`; None if it
         could not be written.
       write_protected: the folder for which that could not be.
@@ -33,6 +35,8 @@ class Evaluation(Report):
     step: int
     checkpoint: str
     curves: Curves
+    inside: Mapping[str, bytes]
+    robustness: Robustness | None
     page: Path | None
     write_protected: Path | None
 
@@ -45,10 +49,9 @@ class Evaluation(Report):
     def _repr_html_(self) -> str:
         from cnn_mnist.evaluation import report
 
-        page = html.escape(report.as_page(self, self.curves))
-        # In a frame, lest the page's style reach the notebook.
-        frame = f'width="100%" height="900" style="border: 0" title="{report.TITLE}"'
-        return f'<iframe srcdoc="{page}" {frame}></iframe>'
+        return pages.frame(
+            report.as_page(self, self.curves, self.inside, self.robustness), report.TITLE
+        )
 
 
 def evaluate(
@@ -59,6 +62,7 @@ def evaluate(
     data: Dataset | None = None,
     data_dir: str | None = None,
     class_names: Sequence[str] | None = None,
+    robustness: bool = False,
 ) -> Evaluation:
     """Reports on the test images, with the newest whole checkpoint of a folder.
 
@@ -73,6 +77,7 @@ def evaluate(
       data_dir: a folder that `load` can read; None for the MNIST inside the package.
       class_names: in the order of the labels; None for those of the data, or, if these are mere
         numbers, those noted in `model_dir`.
+      robustness: whether to measure it, too; see `robustness.measured`.
 
     Raises:
       CheckpointError: no checkpoint can be used.
@@ -89,7 +94,8 @@ def evaluate(
     form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
     with console.shown(progress=False):
         from cnn_mnist.checkpoints import restore
-        from cnn_mnist.evaluation import report, scoring
+        from cnn_mnist.evaluation import inside, report, scoring
+        from cnn_mnist.explanations.network import OpenNetwork
 
         checkpoint = checkpoint or restore.newest(known, model_dir, form)
         protected = _write_protected(Path(model_dir))
@@ -98,16 +104,24 @@ def evaluate(
         with scratch or contextlib.nullcontext(model_dir) as place:
             scores, step = scoring.score(known, checkpoint, data.test, form, place)
         learned = curves.read_curves(model_dir)
+        with OpenNetwork(known, checkpoint, form) as network:
+            pictures = inside.pictures(network, scores.mistakes)
+            classify = lambda images: network.probabilities(images).argmax(axis=1)  # noqa: E731
+            robust = measured(data.test, classify) if robustness else None
         page = None
         if not protected:
             folder = Path(model_dir) / "report"
-            report.to_tensorboard(report.write(scores, learned, folder), folder, step)
+            report.to_tensorboard(
+                report.write(scores, learned, folder, pictures, robust), folder, step
+            )
             page = folder / "report.html"
     return Evaluation(
         **vars(scores),
         step=step,
         checkpoint=checkpoint,
         curves=learned,
+        inside=pictures,
+        robustness=robust,
         page=page,
         write_protected=protected,
     )

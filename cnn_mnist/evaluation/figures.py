@@ -6,27 +6,20 @@ to dark, numbers stand in the cells, lines differ in style and marker as well.
 Axes: N examples, K classes. `class_names` are of the K classes, in the order of the labels.
 """
 
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.text import Text
-from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from cnn_mnist.evaluation.metrics import CalibrationBin, Mistake, row_shares
+from cnn_mnist.evaluation.robustness import Robustness
 from cnn_mnist.utils.curves import Curve, Curves
+from cnn_mnist.utils.drawing import empty, plain, short, show
 
-DOTS_PER_INCH = 120
-NAME_WIDTH = 7.5  # of a class name, in ems, for which there is room: about 13 letters
-
-_INK = "gray_r"  # of images: 0, the background, is white; 255 is black
 _SHADES = "Blues"
 _DARK, _LIGHT = "#08306b", "#9ecae1"  # of _SHADES, far apart in grey too
 _ORANGE = "#e69f00"  # M. Okabe, K. Ito, "Color Universal Design", 2008
@@ -36,19 +29,12 @@ _MANY_CLASSES = 40  # more have no room for numbers, names and rows of their own
 _GAP = 3  # pixels between the images of a sheet
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file; drawn anew from the same numbers, it has the same bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
-
-
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Which classes were taken for which; counts `int64 [K, K]`, true class by predicted class."""
-    shares, names = row_shares(counts), _short(class_names)
+    shares, names = row_shares(counts), short(class_names)
     many = len(names) > _MANY_CLASSES
     side = max(4.5, 0.52 * min(len(names), _MANY_CLASSES))  # inches
-    figure = _figure(side + 2, side + 1)
+    figure = empty(side + 2, side + 1)
     axes = figure.add_subplot()
     # The cube root lifts an error of 1 % to a fifth of the scale, where it can be seen.
     picture = axes.imshow(shares, cmap=_SHADES, norm=PowerNorm(1 / 3, 0, 1))
@@ -63,7 +49,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     if max(map(len, names)) > 3:
         for label in axes.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
-    _plain([*axes.get_xticklabels(), *axes.get_yticklabels()])
+    plain([*axes.get_xticklabels(), *axes.get_yticklabels()])
     axes.set(xlabel="predicted class", ylabel="true class")
     axes.set_title("Confusion matrix: images of each true class, by predicted class", fontsize=11)
     bar = figure.colorbar(picture, ax=axes, ticks=[0, 0.01, 0.1, 0.5, 1], shrink=0.9)
@@ -74,17 +60,17 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
     """A sheet of misread images, in the order given, each with what it is and was taken for."""
-    names = _short(class_names)
+    names = short(class_names)
     rows = max(1, -(-len(found) // _MISTAKES_PER_ROW))
     several = f"The {len(found)} most confident mistakes"
     title = {0: "No mistakes", 1: "The most confident mistake"}.get(len(found), several)
-    figure = _figure(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5, title)
+    figure = empty(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5, title)
     for place, mistake in enumerate(found, start=1):
         axes = figure.add_subplot(rows, _MISTAKES_PER_ROW, place)
-        _show(axes, mistake.image)
+        show(axes, mistake.image)
         true, predicted = names[mistake.true], names[mistake.predicted]
         text = f"true: {true}\npredicted: {predicted}\nprobability {mistake.probability:.4f}"
-        _plain([axes.set_title(text, fontsize=8)])
+        plain([axes.set_title(text, fontsize=8)])
     return figure
 
 
@@ -95,7 +81,7 @@ def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:
       bins: a `Report`'s.
       error: the expected calibration error, 0 to 1.
     """
-    figure = _figure(6.4, 6.4, f"Calibration: expected calibration error {error:.4f}")
+    figure = empty(6.4, 6.4, f"Calibration: expected calibration error {error:.4f}")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     filled = [found for found in bins if found.images]
     accuracy = [found.accuracy or 0.0 for found in filled]
@@ -119,7 +105,7 @@ def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:
 
 def learning_curves(curves: Curves) -> Figure:
     """Loss and accuracy of training and validation against the global step."""
-    figure = _figure(7.2, 6.4, "Learning curves: training and validation")
+    figure = empty(7.2, 6.4, "Learning curves: training and validation")
     upper, lower = figure.subplots(2, 1, sharex=True)
     # Each key out of the way of its curves: a loss falls, an accuracy rises.
     _curves(upper, curves.train_loss, curves.validation_loss, key="upper right")
@@ -134,6 +120,32 @@ def learning_curves(curves: Curves) -> Figure:
     return figure
 
 
+def robustness(found: Robustness) -> Figure:
+    """The accuracy under each corruption, from its weakest strength to its strongest."""
+    columns = 4
+    lines = -(-len(found.rows) // columns)
+    figure = empty(8.2, 2.3 * lines + 0.5, f"Robustness: accuracy on {found.images:,} test images")
+    panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for axes, row in zip(panels, found.rows, strict=False):
+        places = range(len(row.strengths))
+        axes.axhline(found.accuracy, color=_ORANGE, linestyle="--", label="as they are")
+        axes.bar(places, row.accuracies, color=_LIGHT, edgecolor=_DARK)
+        for place, value in zip(places, row.accuracies, strict=True):
+            high = value > 0.2
+            text = axes.text(place, value + (-0.03 if high else 0.03), f"{value:.3f}")
+            text.set(ha="center", va="top" if high else "bottom", fontsize=8)
+        axes.set_xticks(places, [format(each, "g") for each in row.strengths], fontsize=8)
+        axes.set_title(row.name, fontsize=10)
+        axes.set_xlabel(row.unit, fontsize=8)
+        axes.set_ylim(0, 1.05)
+    for axes in panels[len(found.rows) :]:
+        axes.set_axis_off()
+    for axes in panels[::columns]:
+        axes.set_ylabel("accuracy")
+    panels[0].legend(loc="lower left", fontsize=7)
+    return figure
+
+
 def examples(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10
 ) -> Figure:
@@ -144,7 +156,7 @@ def examples(
       labels: integers `[N]`, 0 to K - 1.
       per_class: the length of a row; what a class lacks is left blank.
     """
-    names = _short(class_names[:_MANY_CLASSES])
+    names = short(class_names[:_MANY_CLASSES])
     height, width, *channels = images.shape[1:]
     down, right = height + _GAP, width + _GAP  # from one image to the next
     sheet = np.zeros([len(names) * down - _GAP, per_class * right - _GAP, *channels], np.uint8)
@@ -154,21 +166,21 @@ def examples(
             sheet[top : top + height, left : left + width] = images[place]
     inches = 0.56 * height / max(height, width), 0.56 * width / max(height, width)
     title = "Examples of each class" + _left_out(class_names)
-    figure = _figure(inches[1] * per_class + 1.4, inches[0] * len(names) + 0.6, title)
+    figure = empty(inches[1] * per_class + 1.4, inches[0] * len(names) + 0.6, title)
     axes = figure.add_subplot()
-    _show(axes, sheet)
+    show(axes, sheet)
     axes.set_yticks([row * down + (height - 1) / 2 for row in range(len(names))], names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    _plain(axes.get_yticklabels())
+    plain(axes.get_yticklabels())
     return figure
 
 
 def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[str]) -> Figure:
     """How many images of each class there are; `counts` has `int [K]` for each split's name."""
-    names = _short(class_names[:_MANY_CLASSES])
+    names = short(class_names[:_MANY_CLASSES])
     title = "Label distribution: images of each class" + _left_out(class_names)
-    figure = _figure(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3, title)
+    figure = empty(2.9 * len(counts) + 1.2, 0.36 * len(names) + 1.3, title)
     panels = figure.subplots(1, len(counts), sharey=True, squeeze=False)[0]
     for axes, (split, of_class) in zip(panels, counts.items(), strict=True):
         total, of_class = int(np.sum(of_class)), of_class[: len(names)]
@@ -185,23 +197,8 @@ def label_distribution(counts: Mapping[str, np.ndarray], class_names: Sequence[s
         axes.spines[["top", "right", "bottom"]].set_visible(False)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
-    _plain(panels[0].get_yticklabels())
+    plain(panels[0].get_yticklabels())
     return figure
-
-
-def _figure(width: float, height: float, title: str = "") -> Figure:
-    """An empty figure; width and height in inches."""
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
-    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches
-    FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, fontsize=12)
-    return figure
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, cmap=_INK, vmin=0, vmax=255)
-    axes.set(xticks=[], yticks=[])
 
 
 def _bars(axes: Axes, bins: Sequence[CalibrationBin], heights: Sequence[float]) -> None:
@@ -230,22 +227,3 @@ def _left_out(class_names: Sequence[str]) -> str:
     if len(class_names) <= _MANY_CLASSES:
         return ""
     return f" (the first {_MANY_CLASSES} of {len(class_names):,})"
-
-
-def _short(names: Iterable[str]) -> list[str]:
-    """The names on one line each, and no wider than there is room for."""
-    em = FontProperties(size=1)
-
-    def fitted(name: str) -> str:
-        shown = " ".join(name.split())[:100]  # of any font, more than there is room for
-        while text_to_path.get_text_width_height_descent(shown, em, ismath=False)[0] > NAME_WIDTH:
-            shown = shown.removesuffix("…")[:-1] + "…"
-        return shown
-
-    return [fitted(name) for name in names]
-
-
-def _plain(texts: Iterable[Text]) -> None:
-    """Shows a name that a user gave as it is: `$` would start a formula."""
-    for text in texts:
-        text.set_parse_math(False)

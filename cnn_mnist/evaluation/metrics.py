@@ -100,6 +100,8 @@ class Report:
       mistakes: the most confident ones, the most confident first.
       calibration_error: how far confidence and accuracy are apart, 0 to 1; see the function.
       calibration: the bins.
+      doubted, doubted_right: how many of the images have a label that people doubt, and how many of
+        these were taken for that label.
     """
 
     images: int
@@ -110,6 +112,15 @@ class Report:
     mistakes: tuple[Mistake, ...]
     calibration_error: float
     calibration: tuple[CalibrationBin, ...]
+    doubted: int
+    doubted_right: int
+
+    @property
+    def undoubted_accuracy(self) -> float | None:
+        """The share of the other images that was recognised; None where no label is doubted."""
+        if not self.doubted:
+            return None
+        return _share(self.right - self.doubted_right, self.images - self.doubted)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -134,6 +145,8 @@ class Report:
         return {
             "images": self.images,
             "accuracy": self.accuracy,
+            "accuracy_without_doubted_labels": self.undoubted_accuracy,
+            "doubted_labels": self.doubted,
             "loss": self.loss,
             "expected_calibration_error": self.calibration_error,
             "classes": [dataclasses.asdict(score) for score in self.worst_first],
@@ -154,6 +167,7 @@ class Tally:
       class_names: of the K classes, in the order of the labels.
       worst: how many of the most confident mistakes are kept.
       image_shape: of an image: `(H, W)`, or `(H, W, 3)`.
+      doubted: places, in the split, of the images whose labels people doubt.
 
     Raises:
       ValueError: no class.
@@ -164,11 +178,14 @@ class Tally:
         class_names: Sequence[str],
         worst: int = 30,
         image_shape: tuple[int, ...] = MNIST.image_shape,
+        doubted: Sequence[int] = (),
     ) -> None:
         if not class_names:
             raise ValueError("class_names: expected at least one name, found none")
         self._class_names, self._worst = tuple(class_names), worst
         self._image_shape = tuple(image_shape)
+        self._doubted_places = np.asarray(doubted, np.int64)
+        self._doubted = self._doubted_right = 0
         self._images = 0
         self._loss = 0  # in units of _UNIT
         self._confusion = np.zeros([len(class_names), len(class_names)], np.int64)
@@ -208,6 +225,9 @@ class Tally:
             for inside in (places == place for place in range(CALIBRATION_BINS))
         ]
 
+        doubted = np.isin(self._images + rows, self._doubted_places)
+        self._doubted += int(doubted.sum())
+        self._doubted_right += int((doubted & right).sum())
         wrong = np.flatnonzero(~right)
         wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: self._worst]
         mistakes = [
@@ -247,6 +267,8 @@ class Tally:
             mistakes=tuple(self._mistakes),
             calibration_error=calibration_error(bins),
             calibration=bins,
+            doubted=self._doubted,
+            doubted_right=self._doubted_right,
         )
 
     def _check(self, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:

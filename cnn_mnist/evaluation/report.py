@@ -4,12 +4,8 @@ The numbers come from `metrics`, the pictures from `figures`; here they go to th
 files and to TensorBoard.
 """
 
-import io
 import json
 import os
-import socket
-import struct
-import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,18 +18,29 @@ from cnn_mnist.evaluation import figures
 from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
+from cnn_mnist.evaluation.robustness import Robustness
+from cnn_mnist.utils import drawing, image_events
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
 
 TITLE = "Test report"
+NOTHING: Mapping[str, bytes] = {}
 
 
-def write(report: Report, curves: Curves, folder: str | os.PathLike) -> dict[str, bytes]:
+def write(
+    report: Report,
+    curves: Curves,
+    folder: str | os.PathLike,
+    inside: Mapping[str, bytes] = NOTHING,
+    robustness: Robustness | None = None,
+) -> dict[str, bytes]:
     """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
 
     Args:
       curves: of the training that led here; those that are empty are shown as such.
       folder: made if need be.
+      inside: PNG files of the inside of the network: `explained` and `filters`, or some of them.
+      robustness: None where it was not measured.
 
     Returns:
       The PNG files by the figures' names, for `to_tensorboard`.
@@ -41,27 +48,39 @@ def write(report: Report, curves: Curves, folder: str | os.PathLike) -> dict[str
     Raises:
       OSError: a file cannot be written.
     """
-    pictures = _pictures(report, curves)
-    text = json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    pictures = _pictures(report, curves, inside, robustness)
+    told = report.as_dict()
+    if robustness is not None:
+        told["robustness"] = robustness.as_dict()
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     html = page(report, pictures, TITLE)
     texts = {"report.json": text.encode(), "report.html": html.encode()}
     write_files(folder, _named(pictures) | texts)
     return pictures
 
 
-def as_page(report: Report, curves: Curves) -> str:
-    """The page `report.html`, with its figures in it."""
-    return page(report, _pictures(report, curves), TITLE)
+def as_page(
+    report: Report,
+    curves: Curves,
+    inside: Mapping[str, bytes] = NOTHING,
+    robustness: Robustness | None = None,
+) -> str:
+    """The page `report.html`, with its figures in it; arguments as of `write`."""
+    return page(report, _pictures(report, curves, inside, robustness), TITLE)
 
 
-def _pictures(report: Report, curves: Curves) -> dict[str, bytes]:
+def _pictures(
+    report: Report, curves: Curves, inside: Mapping[str, bytes], robustness: Robustness | None
+) -> dict[str, bytes]:
     drawn = {
         "confusion_matrix": figures.confusion_matrix(report.confusion, report.class_names),
         "mistakes": figures.mistakes(report.mistakes, report.class_names),
         "calibration": figures.calibration(report.calibration, report.calibration_error),
         "learning_curves": figures.learning_curves(curves),
     }
-    return {name: figures.png(figure) for name, figure in drawn.items()}
+    if robustness is not None:
+        drawn["robustness"] = figures.robustness(robustness)
+    return {name: drawing.png(figure) for name, figure in drawn.items()} | dict(inside)
 
 
 def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, bytes]:
@@ -82,7 +101,7 @@ def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, by
     shown = next(data.train.pieces())
     examples = figures.examples(shown.images, shown.labels, class_names)
     labels = figures.label_distribution(counts, class_names)
-    pictures = {"examples": figures.png(examples), "labels": figures.png(labels)}
+    pictures = {"examples": drawing.png(examples), "labels": drawing.png(labels)}
     write_files(folder, _named(pictures))
     return pictures
 
@@ -100,24 +119,7 @@ def to_tensorboard(
     Raises:
       OSError: it cannot be written.
     """
-    # Not before it is needed: this loads TensorFlow.
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    values = []
-    for name, picture in pictures.items():
-        # The size is in the PNG's first chunk, IHDR; the colour space 4 is RGBA.
-        width, height = struct.unpack(">II", picture[16:24])
-        item = Summary.Image(encoded_image_string=picture, width=width, height=height, colorspace=4)
-        values.append(Summary.Value(tag=f"{prefix}/{name}", image=item))
-    now, content = time.time(), io.BytesIO()
-    writer = RecordWriter(content)
-    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-    event = Event(wall_time=now, step=step, summary=Summary(value=values))
-    writer.write(event.SerializeToString())
-    name = f"events.out.tfevents.{now:020.9f}.{socket.gethostname()}.{os.getpid()}"
-    write_files(logdir, {name: content.getvalue()})
+    write_files(logdir, image_events.event_file(pictures, step, prefix))
 
 
 def table(report: Report) -> RenderableType:
@@ -133,7 +135,31 @@ def table(report: Report) -> RenderableType:
     classes.add_row("all", *(of_all.get(metric.name, "") for metric in OF_CLASS))
     error = f"expected calibration error {of_all['calibration error']}"
     total = Text(f"loss {of_all['loss (nats)']}, {error}")
-    return Group(Text("Every class, the worst first", style="bold"), classes, total)
+    lines: list[RenderableType] = [
+        Text("Every class, the worst first", style="bold"),
+        classes,
+        total,
+    ]
+    if report.doubted:
+        accuracy = of_all["without doubted labels"]
+        lines.append(
+            Text(f"accuracy {accuracy} without the {report.doubted} images whose label is doubted")
+        )
+    return Group(*lines)
+
+
+def robustness_table(found: Robustness) -> RenderableType:
+    """The accuracy under each corruption for the terminal, from its weakest to its strongest."""
+    rows = Table("corruption", "strengths")
+    for name in ("first", "second", "third"):
+        rows.add_column(name, justify="right")
+    for row in found.rows:
+        strengths = f"{', '.join(format(each, 'g') for each in row.strengths)} {row.unit}"
+        rows.add_row(row.name, strengths, *(f"{value:.4f}" for value in row.accuracies))
+    title = (
+        f"Accuracy on {found.images:,} test images that got worse; as they are {found.accuracy:.4f}"
+    )
+    return Group(Text(title, style="bold"), rows)
 
 
 def _named(pictures: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from cnn_mnist import estimator
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.form import Form
 from cnn_mnist.data.input_fns import eval_input_fn, eval_steps
+from cnn_mnist.evaluation import label_errors
 from cnn_mnist.evaluation.metrics import Report, Tally
 from cnn_mnist.models.model_fn import cnn_model_fn, params_of
 from cnn_mnist.recipes import Recipe
@@ -44,7 +45,9 @@ def score(
     config = estimator.RunConfig(model_dir=folder, session_config=sessions.config())
     classifier = estimator.Estimator(cnn_model_fn, config=config, params=params)
     events.begin(classifier.eval_dir())
-    tally = Tally(form.class_names, image_shape=form.image_shape)
+    tally = Tally(
+        form.class_names, image_shape=form.image_shape, doubted=label_errors.doubted_places(split)
+    )
     hooks = [TallyHook(tally, split)]
     # With the number of steps given: TensorFlow 2.16 warns where a data set comes to its end.
     metrics = classifier.evaluate(

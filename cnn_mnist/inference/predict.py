@@ -140,6 +140,12 @@ class Found(NamedTuple):
     number: int | None
     image: np.ndarray
 
+    @property
+    def called(self) -> str:
+        """The file's name, and the digit's number in it if there is one, in what can be printed."""
+        name = shown(self.file.name.encode(errors="backslashreplace").decode())
+        return name if self.number is None else f"{name}, {self.number}"
+
 
 def read_pictures(
     patterns: Sequence[str],

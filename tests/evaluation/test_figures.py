@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from cnn_mnist.evaluation import figures, metrics
+from cnn_mnist.utils import drawing
 from cnn_mnist.utils.curves import Curve, Curves
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -91,11 +92,11 @@ def test_nothing_is_cut_off(report, name, names):
 @pytest.mark.parametrize("name", FIGURES)
 def test_png(report, name):
     figure = drawn(report, name, FASHION)
-    content = figures.png(figure)
+    content = drawing.png(figure)
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     assert b"tEXtSoftware" not in content and b"tIME" not in content
-    assert figures.png(drawn(report, name, FASHION)) == content
-    width, height = figure.get_size_inches() * figures.DOTS_PER_INCH
+    assert drawing.png(drawn(report, name, FASHION)) == content
+    width, height = figure.get_size_inches() * drawing.DOTS_PER_INCH
     assert int.from_bytes(content[16:20], "big") == pytest.approx(width, abs=1)
     assert int.from_bytes(content[20:24], "big") == pytest.approx(height, abs=1)
 
@@ -191,7 +192,7 @@ def test_mistakes_show_image_classes_and_probability(report):
 
 def test_few_mistakes_and_none(report):
     assert figures.mistakes([], DIGITS).get_suptitle() == "No mistakes"
-    assert figures.png(figures.mistakes([], DIGITS)).startswith(b"\x89PNG")
+    assert drawing.png(figures.mistakes([], DIGITS)).startswith(b"\x89PNG")
     one = figures.mistakes(report.mistakes[:1], DIGITS)
     assert one.get_suptitle() == "The most confident mistake"
 
@@ -276,7 +277,7 @@ def test_a_split_without_images_has_no_division():
 
 def test_png_shows_the_figure(report, tmp_path):
     path = tmp_path / "figure.png"
-    path.write_bytes(figures.png(drawn(report, "examples", DIGITS)))
+    path.write_bytes(drawing.png(drawn(report, "examples", DIGITS)))
     pixels = matplotlib.image.imread(path)[..., :3]
     assert pixels.min() < 0.2 and pixels.max() == 1
 
@@ -304,7 +305,7 @@ def test_many_classes_have_room(classes):
     for figure in (matrix, sheet, bars):
         width, height = figure.get_size_inches()
         assert width < 25 and height < 25
-        assert figures.png(figure).startswith(b"\x89PNG")
+        assert drawing.png(figure).startswith(b"\x89PNG")
     for figure in (sheet, bars):
         assert figure.get_suptitle().endswith(f"(the first 40 of {classes:,})")
         assert len(figure.axes[0].get_yticklabels()) == 40

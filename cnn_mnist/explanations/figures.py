@@ -1,0 +1,334 @@
+"""The figures of an explanation: arrays in, matplotlib figures out.
+
+What speaks for a class is blue, what speaks against it orange, and white is nothing. In grey, blue
+is dark and orange is light. Where images have one channel, a thin line shows where their ink ends.
+
+Axes: H height, W width, C channels, K classes, U units or filters, k neighbours.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from cnn_mnist.explanations.network import Filters
+from cnn_mnist.utils.drawing import empty, plain, short, show
+
+# From orange by white to dark blue: M. Okabe, K. Ito, "Color Universal Design", 2008, has both.
+_ORANGE, _BLUE = "#e08214", "#08306b"
+FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
+    "for_and_against", [_ORANGE, "#f9dcb8", "#ffffff", "#9ecae1", _BLUE]
+)
+_SHADES = "Blues"
+_MOST_FILTERS = 32
+_FILTERS_PER_ROW = 8
+_MOST_CHANNELS, _CHANNELS_PER_ROW = 16, 8
+_MOST_LAYERS = 12
+
+
+class Compared(NamedTuple):
+    """An image and one map of it: what speaks for one class rather than for another.
+
+    Attributes:
+      image: `uint8 [H, W]`, or `[H, W, 3]`.
+      map: `float32 [H, W]`.
+      true, predicted: names of the classes.
+      probability: of the predicted class.
+    """
+
+    image: np.ndarray
+    map: np.ndarray
+    true: str
+    predicted: str
+    probability: float
+
+
+def compared(rows: Sequence[Compared]) -> Figure:
+    """A sheet of mistakes, each beside what speaks for the predicted class and for the true one."""
+    columns, side = 3, 1.28  # of images, in inches
+    lines = -(-len(rows) // columns)
+    paper = _Paper(8.2, 1.78 * lines + 1.0)
+    paper.title("Which pixels speak for the class that a mistake was taken for")
+    drawn: Any = None
+    for place, row in enumerate(rows):
+        line, column = divmod(place, columns)
+        left, top = 0.1 + 2.72 * column, 0.85 + 1.78 * line
+        first, second = (paper.axes(left + at, top, side, side) for at in (0, side + 0.04))
+        show(first, row.image)
+        drawn = _map(second, row.map / _largest(row.map), row.image, 1)
+        true, predicted = short([row.true, row.predicted])
+        heads = f"true: {true}", f"taken for: {predicted}\nprobability {row.probability:.4f}"
+        plain([first.set_title(heads[0], fontsize=8), second.set_title(heads[1], fontsize=8)])
+    at = paper.axes(1.6, paper.height - 0.42, 5.0, 0.1)
+    bar = paper.figure.colorbar(drawn, cax=at, orientation="horizontal")
+    bar.set_ticks([-1, 0, 1], labels=["for the true class", "0", "for the class it was taken for"])
+    bar.ax.tick_params(labelsize=8)
+    return paper.figure
+
+
+class Shown(NamedTuple):
+    """What the figure of one picture shows.
+
+    Attributes:
+      title: one line.
+      image: `uint8 [H, W]`, or `[H, W, 3]`.
+      classes: the two that the maps are for, by name, and what each is ("predicted").
+      probabilities: the most probable classes, by name.
+      gradients, occlusions: `float32 [2, H, W]`.
+      neighbours, labels, distances: images, names of their classes, and how far they are.
+    """
+
+    title: str
+    image: np.ndarray
+    classes: Sequence[tuple[str, str]]
+    probabilities: Sequence[tuple[str, float]]
+    gradients: np.ndarray
+    occlusions: np.ndarray
+    neighbours: Sequence[np.ndarray]
+    labels: Sequence[str]
+    distances: Sequence[float]
+
+
+def picture(shown: Shown) -> Figure:
+    """One image, what decides for two classes by both methods, and the nearest training images."""
+    side, columns, rows = 2.1, (0.55, 2.9, 5.15), (0.9, 3.55)  # inches
+    count = len(shown.neighbours)
+    paper = _Paper(8.1, 7.4 if count else 5.8)
+    paper.title(shown.title)
+    show(paper.axes(columns[0], rows[0], side, side, "the picture"), shown.image)
+    _bars(paper.axes(columns[0], rows[1], side, side, "probability"), shown.probabilities)
+    names = short([name for name, _ in shown.classes])
+    methods = (
+        ("integrated gradients", shown.gradients, "adds to the score"),
+        ("occlusion", shown.occlusions, "score lost when covered"),
+    )
+    for top, (method, maps, label) in zip(rows, methods, strict=True):
+        largest = _largest(maps)
+        for place, ((_, what), name) in enumerate(zip(shown.classes, names, strict=True)):
+            title = f"{method}\nfor {name} ({what})"
+            axes = paper.axes(columns[1 + place], top, side, side, title)
+            drawn = _map(axes, maps[place], shown.image, largest)
+        paper.bar(drawn, 7.36, top, side, label)
+    for column, image in enumerate(shown.neighbours):
+        (name,) = short([shown.labels[column]])
+        title = f"{name}\ndistance {shown.distances[column]:.3g}"
+        axes = paper.axes(0.75 + 1.2 * column, 6.25, 1.05, 1.05, title, size=8)
+        show(axes, image)
+        if column == 0:
+            axes.set_ylabel("nearest training\nimages", fontsize=9)
+    return paper.figure
+
+
+def filters(found: Sequence[Filters]) -> Figure:
+    """The weights of a first layer, one picture for each unit; of many, the largest ones."""
+    weights = np.concatenate([each.weights for each in found], axis=3)  # [h, w, C, U]
+    height, width, channels, units = weights.shape
+    kept = np.arange(units)
+    if units > _MOST_FILTERS:
+        sizes = (weights.astype(np.float64) ** 2).sum(axis=(0, 1, 2))
+        kept = np.sort(np.argsort(-sizes, kind="stable")[:_MOST_FILTERS])
+    members = f" of {len(found)} members" if len(found) > 1 else ""
+    size = f"{height} x {width}" + (f" x {channels}" if channels > 1 else "")
+    title = f"The first layer{members}: {units} filters of {size} weights"
+    if units > len(kept):
+        title += f", the {len(kept)} largest"
+    wide, high = 0.78, 0.78 * min(3.0, height / width)  # inches
+    lines = -(-len(kept) // _FILTERS_PER_ROW)
+    paper = _Paper(7.6, (high + 0.08) * lines + 0.65)
+    paper.title(title)
+    largest = _largest(weights)
+    for place, unit in enumerate(kept):
+        line, column = divmod(place, _FILTERS_PER_ROW)
+        axes = paper.axes(0.1 + 0.84 * column, 0.5 + (high + 0.08) * line, wide, high)
+        axes.set(xticks=[], yticks=[])
+        if channels == 1:
+            drawn = axes.imshow(weights[:, :, 0, unit], cmap=FOR_AND_AGAINST, norm=_norm(largest))
+        else:  # mid-grey is a weight of 0
+            axes.imshow((weights[..., unit] / (2 * largest) + 0.5).clip(0, 1))
+    if channels == 1:
+        paper.bar(drawn, 6.9, 0.5, (high + 0.08) * lines - 0.08, "weight of a pixel")
+    return paper.figure
+
+
+def activations(
+    image: np.ndarray, layers: Mapping[str, np.ndarray], class_names: Sequence[str], title: str
+) -> Figure:
+    """What each layer makes of an image, from the first to the last.
+
+    Args:
+      image: `uint8 [H, W]`, or `[H, W, 3]`.
+      layers: the outputs by name, `float32 [h, w, U]` or `[U]`; of an ensemble only the first
+        member's layers are drawn, and none that only arranges another's values anew.
+    """
+    drawn = _drawn_layers(layers)
+    left, wide, top = 1.35, 5.5, 0.5  # inches
+    heights = {name: _height(values) for name, values in drawn.items()}
+    paper = _Paper(7.6, top + 1.2 + sum(heights.values()) + 0.25 * len(heights) + 0.35)
+    paper.title(title)
+    axes = paper.axes(left, top, wide, 1.2)
+    show(axes, image)
+    paper.aside(axes, "the picture")
+    top += 1.2
+    for name, values in drawn.items():
+        top, height = top + 0.25, heights[name]
+        axes = paper.axes(left, top, wide, height)
+        shape = " x ".join(map(str, values.shape))
+        if values.size == len(class_names) <= 40:
+            _class_bars(axes, values.ravel(), class_names)
+        else:
+            sheet, note = _sheet(values)
+            signed = bool(values.min() < 0)
+            largest = max(float(np.abs(values).max()), 1e-12)
+            picture = axes.imshow(
+                np.ma.masked_invalid(sheet),
+                cmap=FOR_AND_AGAINST if signed else _SHADES,
+                norm=_norm(largest) if signed else Normalize(0, largest),
+                interpolation="nearest",
+            )
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            paper.bar(picture, left + wide + 0.1, top, height)
+            shape += note
+        paper.aside(axes, f"{' '.join(short([name]))}\n{shape}")
+        top += height
+    return paper.figure
+
+
+class _Paper:
+    """A figure on which things have places in inches from the top left.
+
+    To find places by matplotlib's layout engine takes several times as long as the drawing.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self.figure = empty(width, height)
+        self.figure.set_layout_engine("none")
+        self.width, self.height = width, height
+
+    def title(self, text: str) -> None:
+        """One line at the top."""
+        plain([self.figure.suptitle(text, fontsize=12, y=1 - 0.2 / self.height, va="center")])
+
+    def axes(
+        self, left: float, top: float, width: float, height: float, title: str = "", size: float = 9
+    ) -> Axes:
+        """Axes at a place."""
+        down, across = self.height, self.width
+        box = left / across, 1 - (top + height) / down, width / across, height / down
+        axes = self.figure.add_axes(box)
+        if title:
+            plain([axes.set_title(title, fontsize=size)])
+        return axes
+
+    def bar(self, drawn: Any, left: float, top: float, height: float, label: str = "") -> None:
+        """The upright colour bar of a picture."""
+        bar = self.figure.colorbar(drawn, cax=self.axes(left, top, 0.1, height))
+        bar.set_label(label, fontsize=8)
+        bar.ax.tick_params(labelsize=7 if height < 1.5 else 8)
+
+    def aside(self, axes: Axes, text: str) -> None:
+        """Text to the left of axes, in the middle of their height."""
+        box = axes.get_position()
+        middle = (box.y0 + box.y1) / 2
+        at = self.figure.text(1.0 / self.width, middle, text, ha="right", va="center", fontsize=8)
+        plain([at])
+
+
+def _drawn_layers(layers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    scope, before = None, None
+    for name, values in layers.items():
+        if "/" in name:  # a member's
+            scope = scope or name.partition("/")[0]
+            if name.partition("/")[0] != scope:
+                continue
+        if before is None or before.size != values.size or not np.array_equal(before, values.flat):
+            found[name] = values
+        before = values.ravel()
+    names = list(found)
+    # Of very deep networks the first ones, and always the last.
+    kept = names if len(names) <= _MOST_LAYERS else [*names[: _MOST_LAYERS - 1], names[-1]]
+    return {name: found[name] for name in kept}
+
+
+def _height(values: np.ndarray) -> float:
+    """Inches for a layer's row."""
+    if values.ndim < 3:
+        return 0.85 if values.size <= 40 else 0.55
+    across = min(values.shape[2], _CHANNELS_PER_ROW)
+    down = -(-min(values.shape[2], _MOST_CHANNELS) // _CHANNELS_PER_ROW)
+    return min(2.0, max(0.5, 5.6 / across * down * values.shape[0] / values.shape[1]))
+
+
+def _sheet(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """A layer's values side by side, `float32 [rows, columns]`, NaN between; and what is left out.
+
+    Of `[h, w, U]` a picture for each of the first channels; of `[U]` rows of cells.
+    """
+    if values.ndim < 3:
+        values = values.ravel()
+        columns = math.ceil(math.sqrt(values.size * 12))
+        sheet = np.full(-(-values.size // columns) * columns, np.nan, np.float32)
+        sheet[: values.size] = values
+        return sheet.reshape(-1, columns), ""
+    height, width, units = values.shape
+    kept = min(units, _MOST_CHANNELS)
+    columns = min(kept, _CHANNELS_PER_ROW)
+    rows = -(-kept // columns)
+    gap = max(1, width // 12)
+    down, across = height + gap, width + gap  # from one to the next
+    sheet = np.full([rows * down - gap, columns * across - gap], np.nan, np.float32)
+    for place in range(kept):
+        row, column = divmod(place, columns)
+        top, left = row * down, column * across
+        sheet[top : top + height, left : left + width] = values[..., place]
+    return sheet, f"\n(the first {kept})" if kept < units else ""
+
+
+def _map(axes: Axes, values: np.ndarray, image: np.ndarray, largest: float) -> Any:
+    drawn = axes.imshow(values, cmap=FOR_AND_AGAINST, norm=_norm(largest))
+    if image.ndim == 2 and image.min() < 128 <= image.max():
+        axes.contour(image, levels=[127.5], colors="#707070", linewidths=0.7)
+    axes.set(xticks=[], yticks=[])
+    return drawn
+
+
+def _bars(axes: Axes, probabilities: Sequence[tuple[str, float]]) -> None:
+    names = short([name for name, _ in probabilities])
+    values = [value for _, value in probabilities]
+    axes.barh(range(len(values)), values, color="#9ecae1", edgecolor=_BLUE)
+    axes.set_yticks(range(len(values)), names, fontsize=9)
+    axes.invert_yaxis()
+    for place, value in enumerate(values):
+        inside = value > 0.5
+        side, at = ("right", value - 0.03) if inside else ("left", value + 0.03)
+        axes.text(at, place, f"{value:.4f}", ha=side, va="center", fontsize=8)
+    axes.set(xlim=(0, 1))
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"], fontsize=8)
+    plain(axes.get_yticklabels())
+
+
+def _class_bars(axes: Axes, values: np.ndarray, class_names: Sequence[str]) -> None:
+    colors = [_BLUE if value > 0 else _ORANGE for value in values]
+    axes.bar(range(len(values)), values, color=colors)
+    axes.axhline(0, color="#707070", linewidth=0.7)
+    axes.set_xticks(range(len(values)), short(class_names), fontsize=8)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+    if max(map(len, class_names)) > 2:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="right", rotation_mode="anchor")
+    plain(axes.get_xticklabels())
+
+
+def _largest(values: np.ndarray) -> float:
+    """The end of a scale around 0: a few pixels may lie beyond it, lest the others pale."""
+    return max(float(np.quantile(np.abs(values), 0.995)), 1e-12)
+
+
+def _norm(largest: float) -> Normalize:
+    return TwoSlopeNorm(0, -largest, largest)
