@@ -133,6 +133,15 @@ def require_form(form: Form, model_dir: str | Path) -> None:
         )
 
 
+def trained_on(data: Dataset, model_dir: str | Path) -> bool:
+    """Whether the network in `model_dir` was trained on this data set, or nothing is noted of it.
+
+    Raises RecordError for a note that cannot be read.
+    """
+    there = read(model_dir)
+    return there is None or there.data_sha256 == dataset.digest(data)
+
+
 def read(model_dir: str | Path) -> Record | None:
     """What is noted in `model_dir`, None for nothing; raises RecordError if it cannot be read."""
     path = Path(model_dir) / FILE

@@ -37,6 +37,7 @@ class Task(NamedTuple):
       model_dir: the folder of the training.
       form: what the images are.
       data: its test images prove the export, and its training images calibrate it.
+      trained_on: whether that is the data that was trained on.
       preprocess: how a picture becomes such an image, `digit` or `plain`.
       quantize: a key of `QUANTIZE`.
     """
@@ -45,6 +46,7 @@ class Task(NamedTuple):
     model_dir: str
     form: Form
     data: Dataset
+    trained_on: bool
     preprocess: str
     quantize: str
 
@@ -181,7 +183,8 @@ def export(
       format: a name of `FORMATS`, or `all`: each in a folder of its name.
       recipe: what was trained; None for what is noted in `model_dir`.
       class_names: in the order of the labels; None for those that are noted in `model_dir`.
-      data: its test images prove the export; None for those of `data_dir`.
+      data: its test images prove the export; None for those of `data_dir`. Where they are of
+        other things than what was trained on, accuracy is not told.
       data_dir: a folder that `load` can read; None for the MNIST inside the package.
       quantize: for LiteRT, a key of `QUANTIZE`.
       preprocess: how a picture becomes an image of the network, noted in the export: `digit` or
@@ -207,9 +210,14 @@ def export(
             engine.require_packages(f"--format={name}", FORMATS[name].extra, FORMATS[name].needs)
         found = data or record.load(known, model_dir, data_dir, fixed=())[1]
         record.require_form(found.form, model_dir)
-        task = Task(
-            known, model_dir, form, found, preprocess or record.preprocess_of(model_dir), quantize
-        )
+        trained_on = record.trained_on(found, model_dir)
+        if quantize == "int8" and not trained_on:
+            raise InputError(
+                "--quantize=int8: expected the images that were trained on, to calibrate with, "
+                "found others; name them with --data_dir"
+            )
+        way = preprocess or record.preprocess_of(model_dir)
+        task = Task(known, model_dir, form, found, trained_on, way, quantize)
         known_of = _Yardsticks(task)
         proofs: list[Proof] = []
         if format != ALL:
@@ -252,7 +260,8 @@ class _Yardsticks:
             recipe = dataclasses.replace(recipe, precision="float32")
         if recipe.precision not in self._known:
             self._known[recipe.precision] = network.yardstick(
-                recipe, self._task.model_dir, self._task.form, self._task.data.test
+                *(recipe, self._task.model_dir, self._task.form, self._task.data.test),
+                labelled=self._task.trained_on,
             )
         return self._known[recipe.precision]
 

@@ -20,7 +20,7 @@ from cnn_mnist.utils import console
 from cnn_mnist.utils.files import whole_folder, write_files
 
 FILE = "model.tflite"
-CALIBRATION = 200  # training images, the first; more changed no digit of 1,000
+CALIBRATION = 200  # training images, the first
 # What the converter and its calibration write to stderr, whatever they are given.
 NOISE = (
     "Ignored output_format.",

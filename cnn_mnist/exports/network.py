@@ -15,10 +15,13 @@ from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import sessions
 
 
-def yardstick(recipe: Recipe, model_dir: str, form: Form, test: Split) -> proof.Yardstick:
+def yardstick(
+    recipe: Recipe, model_dir: str, form: Form, test: Split, *, labelled: bool = True
+) -> proof.Yardstick:
     """What the newest checkpoint makes of test images: the answers of a `Predictor`, bit for bit.
 
     It is the same graph in the same session; the size is that of the scored variables.
+    `labelled` tells whether the labels are of what the network was trained on.
     """
     checkpoint = restore.newest(recipe, model_dir, form)
     with tf.Graph().as_default(), tf.compat.v1.Session(config=sessions.config()) as session:
@@ -29,4 +32,5 @@ def yardstick(recipe: Recipe, model_dir: str, form: Form, test: Split) -> proof.
         size = sum(v.shape.num_elements() * v.dtype.size for v in tf.compat.v1.global_variables())
         runtime = f"TensorFlow {tf.__version__}, {recipe.precision}"
         engine = Engine(Notes(form, DIGIT), runtime, lambda images: tuple(run(images)))
-        return proof.yardstick(engine.predict, test.images, test.labels, runtime, size)
+        labels = test.labels if labelled else None
+        return proof.yardstick(engine.predict, test.images, labels, runtime, size)

@@ -41,7 +41,8 @@ class Proof:
       images: how many were read.
       difference: the largest of a probability, from the Predictor's.
       differing: the images that were given another class than by the Predictor.
-      accuracy: the share of the images that were given their label.
+      accuracy: the share of the images that were given their label; None where they are no images
+        of what was trained on.
       one_seconds, batch_seconds: the median time of one image, and of up to 100 together.
     """
 
@@ -51,7 +52,7 @@ class Proof:
     images: int
     difference: float
     differing: int
-    accuracy: float
+    accuracy: float | None
     one_seconds: float
     batch_seconds: float
 
@@ -60,21 +61,21 @@ class Yardstick(NamedTuple):
     """What an export is compared with: test images, and what the network makes of them."""
 
     images: np.ndarray  # uint8 [N, H, W], or [N, H, W, 3]
-    labels: np.ndarray  # int32 [N]
+    labels: np.ndarray | None  # int32 [N]; None where they are of other things
     classes: np.ndarray  # int64 [N]
     probabilities: np.ndarray  # float32 [N, K]
     proof: Proof  # the network's own row
 
 
 def yardstick(
-    predict: Predict, images: np.ndarray, labels: np.ndarray, runtime: str, size: int
+    predict: Predict, images: np.ndarray, labels: np.ndarray | None, runtime: str, size: int
 ) -> Yardstick:
     """The network's answers to the first 1,000 test images."""
-    images, labels = images[:IMAGES], labels[:IMAGES]
+    images, labels = images[:IMAGES], None if labels is None else labels[:IMAGES]
     classes, probabilities = predict(images)
     proof = Proof(
         *("Predictor", runtime, size, len(images), 0.0, 0),
-        float((classes == labels).mean()),
+        _accuracy(classes, labels),
         *_times(predict, images),
     )
     return Yardstick(images, labels, classes, probabilities, proof)
@@ -100,14 +101,17 @@ def prove(
     differences = np.abs(probabilities - known.probabilities)
     # NaN, which no comparison finds, counts as the largest difference there is
     difference = float(np.nan_to_num(differences, nan=1.0).max(initial=0))
-    accuracy = float((classes == known.labels).mean())
-    lost = 100 * abs(accuracy - known.proof.accuracy)
+    accuracy, other = _accuracy(classes, known.labels), int((classes != known.classes).sum())
+    if accuracy is None or known.proof.accuracy is None:
+        lost, told = 100 * other / len(classes), f"{other:,} other classes than the network"
+    else:
+        lost = 100 * abs(accuracy - known.proof.accuracy)
+        told = f"{100 * accuracy:.2f} % right, the network {100 * known.proof.accuracy:.2f} %"
     start = f"--format={name.partition(',')[0]}: the export, opened by {runtime}, "
     if quantized and lost > POINTS + 1e-9:
         raise ProofError(
-            f"{start}reads {100 * accuracy:.2f} % of {len(classes):,} test images, the network "
-            f"{100 * known.proof.accuracy:.2f} %; expected at most {POINTS} points between them; "
-            "nothing was written; take --quantize=dynamic or none"
+            f"{start}reads {len(classes):,} test images: {told}; expected at most {POINTS} points "
+            "between them; nothing was written; take --quantize=dynamic or none"
         )
     if not quantized and not difference <= TOLERANCE:
         raise ProofError(
@@ -116,10 +120,14 @@ def prove(
         )
     return Proof(
         *(name, runtime, size_of(folder), len(classes), difference),
-        int((classes != known.classes).sum()),
+        other,
         accuracy,
         *_times(predict, known.images),
     )
+
+
+def _accuracy(classes: np.ndarray, labels: np.ndarray | None) -> float | None:
+    return None if labels is None else float((classes == labels).mean())
 
 
 def size_of(folder: Path) -> int:
@@ -159,7 +167,7 @@ def table(proofs: Sequence[Proof]) -> Any:
             f"{proof.size / 1000:,.0f}",
             f"{proof.difference:.1e}" if proof.difference else "0",
             f"{proof.differing:,}",
-            f"{proof.accuracy:.4f}",
+            "-" if proof.accuracy is None else f"{proof.accuracy:.4f}",
             f"{1000 * proof.one_seconds:.2f}",
             f"{1000 * proof.batch_seconds:.1f}",
         )

@@ -116,6 +116,31 @@ def test_each_row_tells_what_was_measured(everything, model_dir, small):
     assert noted["preprocess"] == "plain" and noted["step"] == 20
 
 
+def test_images_of_other_things_prove_it_without_an_accuracy(model_dir, small, tmp_path):
+    """As where a network of clothes is exported without its --data_dir."""
+    turned = dataclasses.replace(small.train, images=small.train.images[:, ::-1])
+    other = dataclasses.replace(small, train=turned)
+    first, row = export(model_dir, tmp_path / "tfjs", format="tfjs", data=other).proofs
+    assert first.accuracy is row.accuracy is None and row.differing == 0
+    screen = Console(file=io.StringIO(), width=80)
+    screen.print(proof.table([first, row]))
+    assert screen.file.getvalue().count(" - ") == 2
+    with pytest.raises(InputError, match="^--quantize=int8: expected the images that were trained"):
+        export(model_dir, tmp_path / "q", format="litert", quantize="int8", data=other)
+    assert not (tmp_path / "q").exists()
+
+
+def test_quantized_classes_count_where_there_is_no_accuracy(tmp_path):
+    images, probabilities = np.zeros((400, 4, 4), np.uint8), np.eye(2, dtype=np.float32)
+
+    def answers(other):
+        return lambda images: (np.arange(len(images)) < other, probabilities[[0] * len(images)])
+
+    known = proof.yardstick(answers(0), images, None, "TensorFlow", 9)
+    with pytest.raises(proof.ProofError, match="reads 400 test images: 1 other classes than"):
+        proof.prove("litert, int8", "LiteRT", tmp_path, answers(1), known, True)
+
+
 def test_the_table_fits_into_80_columns(everything):
     screen = Console(file=io.StringIO(), width=80)
     screen.print(proof.table(everything.proofs))
@@ -168,7 +193,11 @@ def rows_of(shift):
     [
         ({"by": 2e-5}, False, "differs by 2e-05 .* at most 1e-05; nothing was written$"),
         ({"by": np.nan}, False, "differs by 1 "),
-        ({"wrong": 2, "by": 0.5}, True, "reads 99.60 % of 500 test images, the network 100.00 %"),
+        (
+            {"wrong": 2, "by": 0.5},
+            True,
+            "reads 500 test images: 99.60 % right, the network 100.00 %",
+        ),
     ],
 )
 def test_an_export_that_differs_is_an_error(tmp_path, shift, quantized, message):
