@@ -45,6 +45,7 @@ NO_FLAG_TEXTS: dict[str, tuple[str, ...]] = {
     "data_dir": (*NO_FOLDERS, "nowhere", "empty", "damaged", "full", "damaged/mnist.npz"),
     "export_dir": (*NO_FOLDERS, "full"),
     "index_log_dir": NO_FOLDERS,
+    "model": ("nowhere", "a_file"),  # without an --engine that could open it
     "class_names": (
         *("", "a,b", "0,1,2,3,4,5,6,7,8", "0,1,2,3,4,5,6,7,8,9,10", ",,,,,,,,,", '"a', "a\nb"),
         *("0,1,2,3,4,5,6,7,8,", "0,1,2,3,4,5,6,7,8,\x1b[2J", f"0,1,2,3,4,5,6,7,8,{NOT_UTF8}"),

@@ -56,7 +56,7 @@ def files_below(folder):
         (["--mode=export"], "--mode=export: expected --export_dir"),
         (["--mode=export", "--export_dir=a_file"], "--export_dir=a_file: is not a folder"),
         (["--mode=export", "--export_dir=a_file/x"], "--export_dir=a_file/x: is not a folder"),
-        (["--mode=export", "--export_dir=x", "--format=onnx"], "--format=onnx"),
+        (["--mode=export", "--export_dir=x", "--format=soup"], "--format=soup"),
         (["steps=3"], "steps=3: unknown argument"),
         ([""], "'': unknown argument"),
         (["--flagfile=bytes"], "--flagfile: expected a text file"),

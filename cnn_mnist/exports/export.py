@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from cnn_mnist.checkpoints import record
 from cnn_mnist.data import limits
-from cnn_mnist.data.dataset import Dataset
+from cnn_mnist.data.dataset import Dataset, Split
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.engines import engine, layers_model
 from cnn_mnist.engines import litert as litert_engine
@@ -109,6 +111,7 @@ class Format(NamedTuple):
       needs: packages without which there is no such format; `extra` of setup.py brings them.
       extra: a key of `extras_require`.
       keeps_precision: whether it computes in the recipe's precision, and not in float32.
+      has_examples: whether images for a first try go with it.
     """
 
     meaning: str
@@ -117,11 +120,16 @@ class Format(NamedTuple):
     needs: tuple[str, ...] = ()
     extra: str = ""
     keeps_precision: bool = False
+    has_examples: bool = False
 
 
 FORMATS = {
     "saved_model": Format(
-        "a SavedModel of TensorFlow", _saved_model, _open_saved_model, keeps_precision=True
+        "a SavedModel of TensorFlow",
+        _saved_model,
+        _open_saved_model,
+        keeps_precision=True,
+        has_examples=True,
     ),
     "tfjs": Format(
         "a layers model of TensorFlow.js",
@@ -209,6 +217,8 @@ def export(
         for name in names:
             engine.require_packages(f"--format={name}", FORMATS[name].extra, FORMATS[name].needs)
         found = data or record.load(known, model_dir, data_dir, fixed=())[1]
+        if not FORMATS[names[0]].has_examples and data is data_dir is None:
+            found = _of_form(found, form)
         record.require_form(found.form, model_dir)
         trained_on = record.trained_on(found, model_dir)
         if quantize == "int8" and not trained_on:
@@ -230,6 +240,18 @@ def export(
                     told += [f"{name}:"]
                     told += _write(name, task, str(folder / name), place, known_of, proofs)
     return Exported(Path(export_dir), told, (*known_of.proofs(), *proofs))
+
+
+def _of_form(data: Dataset, form: Form) -> Dataset:
+    """The data set, or where its images are of another form, noise that no file had to be read for.
+
+    It proves as well that two programs compute the same.
+    """
+    if limits.sizes(data.form) == limits.sizes(form):
+        return data
+    noise = np.random.default_rng(0).integers(0, 256, (100, *form.image_shape), np.uint8)
+    split = Split(noise, np.zeros(len(noise), np.int32))
+    return Dataset(split, split, split, form)
 
 
 def _check(format: str, quantize: str) -> None:
