@@ -71,6 +71,7 @@ test("what it expects is near what it takes", async () => {
 
 test("no graphics processor at all is told", async () => {
   const other = await openPage(browser, `${inject("address")}?backend=cpu`);
+  await other.page.locator("#train-form").scrollIntoViewIfNeeded(); // now it measures
   await waitForText(
     other.page,
     "#software-note",
