@@ -243,8 +243,10 @@ def _save_error(prefix: Path, error: Exception, sess: Any, with_graph: bool) -> 
     if with_graph:  # the .meta file
         needed += sess.graph.as_graph_def().ByteSize()
     free = shutil.disk_usage(prefix.parent).free if prefix.parent.is_dir() else 0
+    # TensorFlow's errors name the file; Python's keep it apart.
+    file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
     return SaveError(
-        f"{prefix}: cannot be saved: {reason(error)}; it takes {needed:,} bytes, {free:,} are "
+        f"{prefix}: cannot be saved: {file}{reason(error)}; it takes {needed:,} bytes, {free:,} are "
         "free; the checkpoints before it are whole: make room, if that is missing, and run the "
         "same command again"
     )

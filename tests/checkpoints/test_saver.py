@@ -177,14 +177,16 @@ def test_a_lost_parameter_server_is_no_error_of_the_disk(tmp_path):
     assert not (tmp_path / saver.PART).exists()
 
 
-def test_the_error_of_a_full_disk_tells_the_bytes_that_are_needed():
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError("no"), "OSError (no)"), (OSError(28, "full", "m/list"), "m/list: OSError (full)")],
+)
+def test_the_error_of_a_full_disk_tells_the_file_and_the_bytes_that_are_needed(error, told):
     with session_at(3) as (session, _):
-        error = saver._save_error(saver.Path("nowhere/model.ckpt-3"), OSError("no"), session, False)
+        error = saver._save_error(saver.Path("nowhere/model.ckpt-3"), error, session, False)
     # Two float32 and one int64.
-    assert (
-        "nowhere/model.ckpt-3: cannot be saved: OSError (no); it takes 16 bytes, 0 are free"
-        in str(error)
-    )
+    start = f"nowhere/model.ckpt-3: cannot be saved: {told}; it takes 16 bytes, 0 are free"
+    assert str(error).startswith(start)
 
 
 def test_empty_folders_in_the_way_are_taken_away(tmp_path):
