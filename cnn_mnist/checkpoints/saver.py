@@ -246,7 +246,7 @@ def _save_error(prefix: Path, error: Exception, sess: Any, with_graph: bool) -> 
     # TensorFlow's errors name the file; Python's keep it apart.
     file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
     return SaveError(
-        f"{prefix}: cannot be saved: {file}{reason(error)}; it takes {needed:,} bytes, {free:,} are "
-        "free; the checkpoints before it are whole: make room, if that is missing, and run the "
+        f"{prefix}: cannot be saved: {file}{reason(error)}; it takes {needed:,} bytes, {free:,} "
+        "are free; the checkpoints before it are whole: make room, if that is missing, and run the "
         "same command again"
     )
