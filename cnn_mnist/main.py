@@ -215,7 +215,8 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
         limits.named(MNIST, names)
     if not all(map(str.isprintable, names or [])):
         raise UsageError(f"--class_names: expected names that can be printed, found {names!r:.200}")
-    if FLAGS.mode == "predict" and not FLAGS.images or "" in FLAGS.images:
+    needs = FLAGS.mode == "predict"
+    if (needs or FLAGS.mode == "explain") and not all(FLAGS.images or [not needs]):
         raise UsageError(f"--mode={FLAGS.mode}: expected --images=PATH, found none")
     if FLAGS.mode == "export":
         if not FLAGS.export_dir:
