@@ -37,7 +37,7 @@ test("graphics by software are told, with the time that a training takes", async
 
 test("progress shows from the first second, within the first step", async () => {
   await page.selectOption("#recipe", "tfjs");
-  await page.fill("#batchSize", "1024"); // a step takes seconds
+  await page.fill("#batchSize", "512"); // a step takes seconds
   await page.evaluate(() => {
     globalThis.seen = [];
     setInterval(() => {
