@@ -6,9 +6,7 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.data.form import Form
-from cnn_mnist.data.placement import DIGIT
-from cnn_mnist.engines.engine import Engine
-from cnn_mnist.engines.notes import Notes
+from cnn_mnist.engines.engine import in_chunks
 from cnn_mnist.exports import proof
 from cnn_mnist.models import graphs
 from cnn_mnist.recipes import Recipe
@@ -18,9 +16,9 @@ from cnn_mnist.utils import sessions
 def yardstick(
     recipe: Recipe, model_dir: str, form: Form, test: Split, *, labelled: bool = True
 ) -> proof.Yardstick:
-    """What the newest checkpoint makes of test images: the answers of a `Predictor`, bit for bit.
+    """What the newest checkpoint makes of test images: the answers of a `Predictor`.
 
-    It is the same graph in the same session; the size is that of the scored variables.
+    It is the same graph, in a session of the same settings; the size is that of the variables.
     `labelled` tells whether the labels are of what the network was trained on.
     """
     checkpoint = restore.newest(recipe, model_dir, form)
@@ -31,6 +29,7 @@ def yardstick(
         run = session.make_callable(asked, [graph.images])
         size = sum(v.shape.num_elements() * v.dtype.size for v in tf.compat.v1.global_variables())
         runtime = f"TensorFlow {tf.__version__}, {recipe.precision}"
-        engine = Engine(Notes(form, DIGIT), runtime, lambda images: tuple(run(images)))
         labels = test.labels if labelled else None
-        return proof.yardstick(engine.predict, test.images, labels, runtime, size)
+        return proof.yardstick(
+            lambda images: in_chunks(run, images, form), test.images, labels, runtime, size
+        )

@@ -14,9 +14,10 @@ from PIL import Image
 from cnn_mnist.checkpoints.restore import CheckpointError
 from cnn_mnist.data.form import Form
 from cnn_mnist.data.input_fns import train_input_fn
+from cnn_mnist.engines.engine import CHUNK
 from cnn_mnist.inference import predict
 from cnn_mnist.inference.predict import Answer
-from cnn_mnist.inference.predictor import CHUNK, Predictor
+from cnn_mnist.inference.predictor import Predictor
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils.errors import UsageError
 from conftest import ROOT
