@@ -1,31 +1,40 @@
 """Damaged and hostile image files of every kind: a digit, or a refusal in one line."""
 
 import contextlib
-import functools
 import hashlib
-import io
+import itertools
 import os
 import random
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from cnn_mnist.data import pictures as data_pictures
 from cnn_mnist.data.places import file_on_disk
 from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.inference.images import ImageError, read_image
-from stress.hostile import NO_FILES, Case, Limits, damaged, npy_file, tries
-from stress.programs import ROOT
+from stress.hostile import NO_FILES, Case, Limits, damaged, tries
+from stress.image_files import (
+    JPEG,
+    PNG,
+    bmp,
+    chunk,
+    encoded,
+    good_files,
+    large,
+    packed_zeros,
+    png,
+    segment,
+    seven,
+)
 from stress.tally import Tally
 
 NAME = "picture"
 # With this machine's other work; 4 s for the largest and slowest alone. Memory: 64 million pixels
 # of 4 bytes, their coefficients, one conversion.
 LIMITS = Limits(r": found (?!.*MemoryError)", seconds=8.0, memory=1 << 30)
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 STARTS = (b"\x93NUMPY", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"RIFF\4\0\0\0WEBP")
 
 
@@ -57,165 +66,15 @@ def case(done: str, content: bytes, right: str | None = None, *, refusable: bool
     return Case(done, {NAME: content}, (NAME,), {right} if right else None, refusable)
 
 
-# Image files, written with Pillow where it can write them, and by hand where it cannot.
-
-
-def seven(size: tuple[int, int] = (90, 120)) -> Image.Image:
-    """A 7, dark on light, drawn with a thick pen."""
-    image = Image.new("RGB", size, (250, 245, 235))
-    width, height = size
-    points = [(width * x // 10, height * y // 10) for x, y in ((2, 2), (7, 2), (4, 8))]
-    ImageDraw.Draw(image).line(points, (20, 30, 60), max(1, width // 10), joint="curve")
-    return image
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The file that Pillow writes."""
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """A chunk of a PNG file, with its checksum."""
-    checksum = zlib.crc32(kind + body)
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
-
-
-def png(width: int, height: int, data: bytes, *, depth: int = 8, interlaced: bool = False) -> bytes:
-    """A grey PNG file of compressed rows, or of what is none."""
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, interlaced)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    return PNG + body
-
-
-def interlaced_png(pixels: np.ndarray) -> bytes:
-    """A grey picture, `uint8 [H, W]`, in the seven passes of Adam7, which Pillow does not write."""
-    rows = b""
-    passes = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
-    for top, left, down, right in (*passes, (1, 0, 2, 1)):
-        rows += b"".join(b"\0" + row.tobytes() for row in pixels[top::down, left::right])
-    return png(pixels.shape[1], pixels.shape[0], zlib.compress(rows), interlaced=True)
-
-
-def bmp(width: int, height: int, compression: int, data: bytes) -> bytes:
-    """A BMP file of 8 bits a pixel with a coloured palette."""
-    palette = b"".join(bytes([grey, grey, grey // 2, 0]) for grey in range(256))
-    sizes = (40, width, height, 1, 8, compression, len(data), 2835, 2835, 256, 0)
-    header = struct.pack("<IiiHHIIiiII", *sizes)
-    start = 14 + len(header) + len(palette)
-    return b"BM" + struct.pack("<IHHI", start + len(data), 0, 0, start) + header + palette + data
-
-
-def run_lengths(pixels: np.ndarray) -> bytes:
-    """Grey pixels, `uint8 [H, W]`, as BMP's run-length coding has them."""
-    coded = bytearray()
-    for row in pixels[::-1]:
-        cuts = [0, *(np.flatnonzero(np.diff(row.astype(int))) + 1), len(row)]
-        for start, end in zip(cuts, cuts[1:], strict=False):
-            coded += bytes([end - start, row[start]])
-        coded += b"\0\0"
-    return bytes(coded + b"\0\1")
-
-
-def exif(orientation: int) -> bytes:
-    """Exif data with one tag."""
-    return struct.pack("<4sIHHHIHH4x", b"II*\0", 8, 1, 0x0112, 3, 1, orientation, 0)
-
-
-def segment(marker: int, body: bytes) -> bytes:
-    """A segment of a JPEG file."""
-    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
-
-
-@functools.cache
-def large(coding: str, side: int) -> bytes:
-    """A square picture, coded as told."""
-    image = seven((side, side))
-    if coding == "PNG 16 bits":
-        return encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16)), "PNG")
-    if coding in ("GIF", "WEBP"):
-        return encoded(image, coding, method=0)
-    if coding.startswith("TIFF"):
-        return encoded(image, "TIFF", compression=coding.split()[1])
-    if coding.endswith("JPEG"):
-        return encoded(image, "JPEG", progressive=coding.startswith("progressive"))
-    return encoded(image.convert(coding.removeprefix("PNG ")), "PNG", compress_level=1)
-
-
-@functools.cache
-def packed_zeros(size: int) -> bytes:
-    """So many bytes of zeros, compressed."""
-    return zlib.compress(bytes(size))
-
-
 class Makers:
     """Makes cases, one after another, each of them at random."""
 
     def __init__(self, rng: random.Random, folder: Path) -> None:
         """Reads the good files, in a folder where one stays, to know what is right."""
         self.rng = rng
-        colour, grey = seven(), seven().convert("L")
-        pixels = np.asarray(grey)
-        see_through = colour.convert("RGBA")
-        see_through.putalpha(grey.point(lambda value: 255 - value))
-        palette = colour.convert("P", palette=Image.Palette.ADAPTIVE)
-        deep = Image.fromarray(pixels.astype(np.uint16) * 257)
-        modes = {mode: encoded(colour.convert(mode), "PNG") for mode in ("1", "L", "LA", "RGB")}
-        modes["RGBA"] = encoded(see_through, "PNG")
-        modes["P, transparent"] = encoded(palette, "PNG", transparency=palette.getpixel((0, 0)))
-        modes["16 bits"] = encoded(deep, "PNG")
-        modes["interlaced"] = interlaced_png(pixels)
-        files = [(f"PNG {mode}", content) for mode, content in modes.items()]
-        drawn = [
-            (path.name, path.read_bytes()) for path in sorted((ROOT / "tests/digits").glob("*.png"))
-        ]
-        self.pngs = files + [(n, c) for n, c in drawn if len(c) < 20_000]
-        self.jpegs = [
-            (f"JPEG {mode} {options}", encoded(colour.convert(mode), "JPEG", **options))
-            for mode in ("L", "RGB", "CMYK")
-            for options in ({}, {"progressive": True}, {"exif": exif(6)})
-        ]
-        self.bmps = [
-            (f"BMP {mode}", encoded(colour.convert(mode), "BMP"))
-            for mode in ("1", "L", "P", "RGB", "RGBA")
-        ]
-        self.bmps.append(("BMP, run-length coded", bmp(90, 120, 1, run_lengths(pixels))))
-        later = Image.new("RGB", colour.size, (10, 200, 99))
-        several = {"save_all": True, "append_images": [later, colour]}
-        self.gifs = [
-            (f"GIF {options}", encoded(colour, "GIF", **options))
-            for options in ({}, {"interlace": 0}, several)
-        ]
-        self.gifs.append(("GIF, transparent", encoded(palette, "GIF", transparency=0)))
-        self.webps = [
-            (f"WebP {mode} {list(options)}", encoded(image, "WEBP", **options))
-            for mode, image in (("RGB", colour), ("RGBA", see_through))
-            for options in ({}, {"lossless": True}, {"exif": exif(6)}, several)
-        ]
-        self.tiffs = [
-            (f"TIFF {mode} {coding}", encoded(colour.convert(mode), "TIFF", compression=coding))
-            for mode, coding in (
-                *(("1", "group3"), ("1", "group4"), ("L", None), ("P", "tiff_lzw"), ("RGBA", None)),
-                *(("CMYK", "packbits"), ("RGB", "tiff_adobe_deflate"), ("RGB", "jpeg")),
-            )
-        ]
-        self.tiffs += [
-            ("TIFF 16 bits", encoded(deep, "TIFF")),
-            ("TIFF, several", encoded(colour, "TIFF", **several)),
-            ("BigTIFF", encoded(colour, "TIFF", big_tiff=True)),
-        ]
-        arrays = {
-            "uint8": pixels,
-            "colour": np.asarray(colour),
-            "float32": (pixels / 255).astype(np.float32),
-            "float16 colour": (np.asarray(colour) / 255).astype(np.float16),
-            "Fortran": np.asfortranarray(pixels),
-        }
-        self.npys = [(f"npy {name}", npy_file(array)) for name, array in arrays.items()]
+        self.files = good_files()
         self.right = {}
-        others = (*self.gifs, *self.webps, *self.tiffs)
-        for name, content in (*self.pngs, *self.jpegs, *self.bmps, *self.npys, *others):
+        for name, content in itertools.chain.from_iterable(self.files.values()):
             (folder / NAME).write_bytes(content)
             self.right[name] = read(str(folder))
 
@@ -237,37 +96,37 @@ class Makers:
 
     def damaged_png(self) -> Case:
         """All of a PNG file is under checksums: it reads as before or not at all."""
-        name, good = self.rng.choice(self.pngs)
+        name, good = self.rng.choice(self.files["PNG"])
         start = good.index(b"IDAT") - 4
         edges = (0, 8, 12, 16, 29, 33, start, start + 4, start + 8, len(good) - 12, len(good) - 4)
         done, content = damaged(self.rng, good, edges, 60)
         return case(f"{name}: {done}", content, self.right[name])
 
     def damaged_jpeg(self) -> Case:
-        name, good = self.rng.choice(self.jpegs)
+        name, good = self.rng.choice(self.files["JPEG"])
         frame, scan = max(good.find(b"\xff\xc0"), good.find(b"\xff\xc2")), good.index(b"\xff\xda")
         edges = (0, 2, 4, 20, frame, frame + 2, frame + 9, scan, scan + 2, scan + 14, len(good) - 2)
         done, content = damaged(self.rng, good, edges, scan + 14)
         return case(f"{name}: {done}", content)
 
     def damaged_bmp(self) -> Case:
-        name, good = self.rng.choice(self.bmps)
+        name, good = self.rng.choice(self.files["BMP"])
         done, content = damaged(self.rng, good, (0, 2, 10, 14, 18, 26, 30, 34, 54, 1078), 54)
         return case(f"{name}: {done}", content)
 
     def damaged_gif(self) -> Case:
-        name, good = self.rng.choice(self.gifs)
+        name, good = self.rng.choice(self.files["GIF"])
         done, content = damaged(self.rng, good, (0, 6, 10, 13, 30, len(good) - 2), 60)
         return case(f"{name}: {done}", content)
 
     def damaged_webp(self) -> Case:
-        name, good = self.rng.choice(self.webps)
+        name, good = self.rng.choice(self.files["WebP"])
         done, content = damaged(self.rng, good, (0, 4, 8, 12, 16, 20, 30, 44, 60), 60)
         return case(f"{name}: {done}", content)
 
     def damaged_tiff(self) -> Case:
         """Half of the changes are in the directory, where the meaning is."""
-        name, good = self.rng.choice(self.tiffs)
+        name, good = self.rng.choice(self.files["TIFF"])
         place = int.from_bytes(good[4:8], "little")
         edges = (0, 4, 8, place, place + 2, place + 14, place + 26, len(good) - 8)
         if self.rng.random() < 0.5:
@@ -279,7 +138,7 @@ class Makers:
 
     def tiff_tag(self) -> Case:
         """A tag of the directory says something else."""
-        name, good = self.rng.choice([tiff for tiff in self.tiffs if tiff[0] != "BigTIFF"])
+        name, good = self.rng.choice([tiff for tiff in self.files["TIFF"] if tiff[0] != "BigTIFF"])
         (place,) = struct.unpack_from("<I", good, 4)
         (count,) = struct.unpack_from("<H", good, place)
         at = place + 2 + 12 * self.rng.randrange(count)
@@ -297,13 +156,13 @@ class Makers:
         return case(f"{name}, its tag at {at}: {changed[at : at + 12].hex()}", bytes(changed))
 
     def damaged_npy(self) -> Case:
-        name, good = self.rng.choice(self.npys)
+        name, good = self.rng.choice(self.files["npy"])
         done, content = damaged(self.rng, good, (0, 6, 8, 10, 20, 118, 128), 128)
         return case(f"{name}: {done}", content)
 
     def damaged_pixels(self) -> Case:
         """A PNG file whose chunks are damaged and have the right checksums all the same."""
-        name, good = self.rng.choice(self.pngs)
+        name, good = self.rng.choice(self.files["PNG"])
         parts, place = [], 8
         while place < len(good):
             size, kind = struct.unpack_from(">I4s", good, place)
@@ -340,10 +199,10 @@ class Makers:
         kind = self.rng.choice(list(bodies))
         count = self.rng.choice((1, 1, 3, 300)) if kind != b"eXIf" else 1
         if self.rng.random() < 0.5:
-            name, good = self.rng.choice(self.pngs)
+            name, good = self.rng.choice(self.files["PNG"])
             content = good[:33] + count * chunk(kind, bodies[kind]) + good[33:]
             return case(f"{name} with {count} {kind!r}", content, self.right[name], refusable=False)
-        name, good = self.rng.choice([jpeg for jpeg in self.jpegs if "exif" not in jpeg[0]])
+        name, good = self.rng.choice([jpeg for jpeg in self.files["JPEG"] if "exif" not in jpeg[0]])
         marker = self.rng.choice((0xE0, 0xE1, 0xE2, 0xEC, 0xED, 0xEE, 0xFE))
         start = self.rng.choice((b"", b"Exif\0\0\0\0", b"MPF\0", b"ICC_PROFILE\0", b"8BIM"))
         pieces = [rubbish[at : at + 60_000] for at in range(0, max(1, len(rubbish)), 60_000)]
@@ -370,12 +229,12 @@ class Makers:
             data = packed_zeros(self.rng.choice((0, 10_000, 100 << 20)))
             content = png(width, height, data, depth=self.rng.choice((1, 8, 16)))
         elif kind == "JPEG":
-            good = self.rng.choice(self.jpegs)[1]
+            good = self.rng.choice(self.files["JPEG"])[1]
             place = 5 + max(good.find(b"\xff\xc0"), good.find(b"\xff\xc2"))
             sizes = struct.pack(">HH", height & 0xFFFF, width & 0xFFFF)
             content = good[:place] + sizes + good[place + 4 :]
         else:
-            good = self.rng.choice(self.bmps)[1]
+            good = self.rng.choice(self.files["BMP"])[1]
             height = self.rng.choice((height, 2**32 - 1, 2**32 - 120, 2**31))  # negative ones
             content = good[:18] + struct.pack("<II", width, height) + good[26:]
         return case(f"{kind} that claims {width} x {height}", content)
@@ -393,11 +252,11 @@ class Makers:
         width, height = self.rng.choice(sides), self.rng.choice(sides)
         kind = self.rng.choice(("GIF", "GIF frame", "WebP", "TIFF"))
         if kind.startswith("GIF"):
-            content = bytearray(self.rng.choice(self.gifs)[1])
+            content = bytearray(self.rng.choice(self.files["GIF"])[1])
             place = 6 if kind == "GIF" else content.index(b",", 13) + 5
             struct.pack_into("<HH", content, place, width & 0xFFFF, height & 0xFFFF)
         elif kind == "WebP":
-            content = bytearray(self.rng.choice(self.webps)[1])
+            content = bytearray(self.rng.choice(self.files["WebP"])[1])
             if content[12:16] == b"VP8X":
                 sizes = ((side - 1 & 0xFFFFFF).to_bytes(3, "little") for side in (width, height))
                 content[24:30] = b"".join(sizes)
@@ -405,7 +264,7 @@ class Makers:
                 place = 26 if content[12:16] == b"VP8 " else 21
                 struct.pack_into("<HH", content, place, width & 0xFFFF, height & 0xFFFF)
         else:
-            content = bytearray(self.rng.choice(self.tiffs)[1])
+            content = bytearray(self.rng.choice(self.files["TIFF"])[1])
             (place,) = struct.unpack_from("<I", content, 4)
             for at in range(place + 2, min(place + 200, len(content) - 12), 12):
                 tag = struct.unpack_from("<H", content, at)[0]
@@ -418,16 +277,16 @@ class Makers:
         kind = self.rng.choice(("GIF", "WebP", "TIFF"))
         count = self.rng.choice((1_000, 99_000, 1_000_000))
         if kind == "GIF":
-            name, good = self.gifs[0]
+            name, good = self.files["GIF"][0]
             colours = 13 + 3 * (2 << (good[10] & 7))
             comments = min(count, 300_000) * b"!\xfe\1x\0"
             content = good[:colours] + comments + good[colours:]
         elif kind == "WebP":
-            name, good = self.rng.choice(self.webps)
+            name, good = self.rng.choice(self.files["WebP"])
             content = good + min(count, 300_000) * (b"abcd\2\0\0\0xx")
             content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
         else:
-            name, good = self.rng.choice(self.tiffs[:-1])
+            name, good = self.rng.choice(self.files["TIFF"][:-1])
             (place,) = struct.unpack_from("<I", good, 4)
             (tags,) = struct.unpack_from("<H", good, place)
             end = place + 2 + 12 * tags  # where the place of the next directory is told: this one
@@ -488,7 +347,7 @@ class Makers:
         return Case(done, {}, (NAME,), None, place=lambda folder: things[done](folder / NAME))
 
     def hole(self, path: Path) -> None:
-        path.write_bytes(self.rng.choice(self.pngs)[1])
+        path.write_bytes(self.rng.choice(self.files["PNG"])[1])
         os.truncate(path, 1 << 40)
 
     # .npy

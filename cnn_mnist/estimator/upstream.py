@@ -9,9 +9,9 @@ changed:
 - `tensorflow.python.distribute.estimator_training`: see `coordinator`.
 - `tensorflow.python.tpu.{session_support,tpu_embedding,tpu_embedding_gradient}` served TPUs alone.
   Their stand-ins can be imported; whoever uses a name of theirs is told that it is gone.
-- `tf_export.ESTIMATOR_API_NAME` was used by the package's decorator `estimator_export` alone, which
-  noted each symbol's public name for the generator of `tensorflow_estimator`'s API modules, run
-  long ago, and marked the symbol as deprecated. A decorator that changes nothing is enough.
+- `tf_export.ESTIMATOR_API_NAME` was used by the package's decorator `estimator_export` alone. Its
+  stand-in notes a symbol's public name and marks it as deprecated, as that did; only TensorFlow's
+  table of all public names, which `ESTIMATOR_API_NAME` kept apart, is left alone.
 
 Attributes:
   v2: the module that is `tf.estimator` on TensorFlow 2.15.
@@ -23,6 +23,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -39,6 +40,7 @@ _WITHOUT_KERAS = (
     "KMeansClustering",
     "LinearSDCA",
 )
+_NOTICE = "Use tf.keras instead."  # the deprecation of every public symbol of the package
 _PACKAGE = "2.15.0"  # the last release of tensorflow-estimator, which TensorFlow 2.15 asks for
 
 
@@ -87,12 +89,21 @@ class _TpuModule(ModuleType):
 
 
 class _EstimatorExport:
-    """`estimator_export`, a class whose instances decorate, changing nothing."""
+    """`estimator_export`, a class whose instances decorate a public function or class.
 
-    def __init__(self, *names: str, v1: Any = None) -> None:
-        pass
+    TensorFlow's own hooks, which the package exports as well, stay as they are.
+    """
+
+    def __init__(self, *names: str, v1: Sequence[str] | None = None) -> None:
+        self._names = names if v1 is None else v1
 
     def __call__(self, symbol: Any) -> Any:
+        from tensorflow.python.util import deprecation, tf_decorator
+
+        if symbol.__module__.startswith("tensorflow."):
+            return symbol
+        symbol = deprecation.deprecated(None, _NOTICE)(symbol)
+        tf_decorator.unwrap(symbol)[1]._tf_api_names_v1 = self._names
         return symbol
 
 
@@ -175,7 +186,7 @@ def _needs_keras_2(found: Any) -> bool:
 
 
 def _mark_as_warned(api: ModuleType) -> None:
-    """Lets TensorFlow 2.15 believe that it has warned of each public name of the Estimator.
+    """Lets TensorFlow believe that it has warned of each public name of the Estimator.
 
     TensorFlow prints a deprecation once, and keeps a table of those that it has printed. Entries
     for the Estimator's own notice leave the symbols, and all other warnings, as they are.
@@ -192,7 +203,7 @@ def _mark_as_warned(api: ModuleType) -> None:
             continue
         for function in (value, value.__init__, value.__new__):  # a class warns when it is made
             for decorator in tf_decorator.unwrap(function)[0]:
-                if "Use tf.keras instead." in (decorator.decorator_doc or ""):
+                if _NOTICE in (decorator.decorator_doc or ""):
                     deprecation._PRINTED_WARNING[value] = True  # where a class is deprecated
                     if decorator.decorated_target is not object.__init__:  # which others have too
                         deprecation._PRINTED_WARNING[decorator.decorated_target] = True
