@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
+import signal
 import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a test's output is its result
@@ -15,6 +16,8 @@ from stress import programs
 from stress.programs import ROOT
 
 __all__ = ["ROOT"]
+# A shell that runs the tests in the background lets them, and their programs, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # TensorFlow 2.15 has Keras 2 alone.
 HAS_KERAS_3 = not importlib.metadata.version("tensorflow").startswith("2.15.")
 collect_ignore = [] if HAS_KERAS_3 else ["estimator/test_keras_3.py"]

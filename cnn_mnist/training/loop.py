@@ -77,6 +77,15 @@ class Steps:
             return train_input_fn(split, batch_size, seed, replicas, first_step)
         return in_one_scope(train_input_fn(split, batch_size, seed))
 
+    @staticmethod
+    @tf.autograph.experimental.do_not_convert
+    def run(train: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Calls an Estimator's `train`.
+
+        Without AutoGraph: for each replica's graph it would leave files in the temporary folder.
+        """
+        train(*arguments, **options)
+
     def standard_hooks(self) -> list[Any]:
         """In place of the Estimator's own: curves, loss and step, steps a second, the end."""
         if not self._several:

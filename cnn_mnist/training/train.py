@@ -126,7 +126,7 @@ def train(
             # The run.
             input_fn = steps.input_fn(data.train, first_step)
             with naming_shard(data.train):
-                classifier.train(input_fn, hooks=of_run, max_steps=recipe.steps)
+                steps.run(classifier.train, input_fn, hooks=of_run, max_steps=recipe.steps)
 
         # The result.
         run = result(model_dir, time.monotonic() - start)

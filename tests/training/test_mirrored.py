@@ -10,8 +10,11 @@ import pytest
 from stress import programs
 
 PROGRAM = """
+import os
 import sys
+import tempfile
 import tensorflow as tf
+tempfile.tempdir = os.environ["TMPDIR"]
 count = int(sys.argv[1])
 processor = tf.config.list_physical_devices("CPU")[0]
 pieces = [tf.config.LogicalDeviceConfiguration()] * count
@@ -34,7 +37,13 @@ sys.exit(code)
 def train(devices, model_dir, *flags):
     """Runs the program on a processor that is cut into devices."""
     more = (f"--model_dir={model_dir}", "--mode=train", "--log_every_n_iter=0")
-    return programs.run("-c", PROGRAM, devices, model_dir, *flags, *more)
+    place = model_dir.parent / "temporary"
+    place.mkdir(exist_ok=True)
+    done = programs.run(
+        "-c", PROGRAM, devices, model_dir, *flags, *more, env={"TMPDIR": str(place)}
+    )
+    assert list(place.iterdir()) == []
+    return done
 
 
 def result(run):
