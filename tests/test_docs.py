@@ -102,6 +102,7 @@ def python(folder, *arguments, **options):
     return run.stdout
 
 
+@pytest.mark.long  # four commands, each of them an interpreter of its own
 def test_the_worked_example_of_a_network(project, small_data_dir):
     page = "docs/add_a_network.md"
     function, line, client, *_ = blocks(page, "python")

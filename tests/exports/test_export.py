@@ -82,6 +82,7 @@ def test_encoded_images_of_other_sizes_and_colours_are_brought_to_28_by_28(small
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.long  # ten seconds, most of them for imports
 def test_saved_model_cli_runs_it(exported):
     cli = str(Path(sys.executable).parent / "saved_model_cli")
     command = [cli, "show", "--dir", exported, "--tag_set", "serve"]
