@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cnn_mnist.utils import processor
 from cnn_mnist.utils.process import interactive
 
 # TensorFlow 2.15 to 2.21 writes this to stderr on every start, on a machine where nothing is wrong,
@@ -164,7 +165,12 @@ def tame_environment() -> None:
 
 
 def quiet_start() -> contextlib.AbstractContextManager[None]:
-    """Drops TensorFlow's start-up noise from stderr."""
+    """For the start of TensorFlow: drops its noise from stderr, and has it take oneDNN if it pays.
+
+    Whoever sets TF_ENABLE_ONEDNN_OPTS decides that.
+    """
+    if processor.onednn_pays():
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     return without(START_UP_NOISE + (() if NVIDIA_DRIVER.exists() else NO_GPU_NOISE))
 
 

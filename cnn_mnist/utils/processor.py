@@ -12,9 +12,24 @@ def precision(cpuinfo: Path = CPUINFO) -> str:
     Without such instructions bfloat16 is the slower of the two. Where the processor cannot be
     asked, on other systems than Linux, the answer is `float32`.
     """
+    return "bfloat16" if BFLOAT16_INSTRUCTIONS & _instructions(cpuinfo) else "float32"
+
+
+def onednn_pays(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether TensorFlow's networks are faster with oneDNN's operations than with its own.
+
+    Left alone, TensorFlow takes them only where a processor has instructions made for networks
+    (AVX512-VNNI and the like: `DefaultOneDnnPolicy` in its `core/util/port.cc`). With AVX2 alone
+    they are the faster ones as well: see docs/speed.md.
+    """
+    return "avx2" in _instructions(cpuinfo)
+
+
+def _instructions(cpuinfo: Path) -> set[str]:
+    """What Linux says that the processor can do; nothing where it cannot be asked."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
-        return "float32"
+        return set()
     flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
-    return "bfloat16" if BFLOAT16_INSTRUCTIONS & set(flags.split()) else "float32"
+    return set(flags.split())

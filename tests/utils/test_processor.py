@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from cnn_mnist import recipes
-from cnn_mnist.utils import processor
+from cnn_mnist.utils import console, processor
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,25 @@ def test_a_processor_that_cannot_be_asked_gets_float32(tmp_path):
 
 def test_this_processors_answer_is_a_precision():
     assert processor.precision() in recipes.PRECISIONS
+
+
+@pytest.mark.parametrize(
+    ("flags", "pays"), [("fpu avx avx2 fma", True), ("fpu avx2 avx512f", True), ("fpu avx", False)]
+)
+def test_onednn_pays_from_avx2_on(tmp_path, flags, pays):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert processor.onednn_pays(path) is pays
+    assert not processor.onednn_pays(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("given", "found"), [("", "1"), ("0", "0")])
+def test_tensorflow_starts_with_onednn_unless_told_otherwise(tmp_path, monkeypatch, given, found):
+    (tmp_path / "cpuinfo").write_text("flags\t\t: avx2\n")
+    monkeypatch.setattr(processor.onednn_pays, "__defaults__", (tmp_path / "cpuinfo",))
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    if not given:
+        monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    with console.quiet_start():
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == found
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", found)  # so that it is taken back
