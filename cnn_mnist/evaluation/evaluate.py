@@ -16,6 +16,7 @@ from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, curves, pages
 from cnn_mnist.utils.curves import Curves
+from cnn_mnist.utils.painter import Painter
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -25,7 +26,7 @@ class Evaluation(Report):
     Attributes:
       step, checkpoint: the checkpoint's global step, and its prefix.
       curves: of the training that led there.
-      inside: PNG files of the inside of the network, by name; what can be drawn of it.
+      pictures: the figures as PNG files, by name.
       robustness: the accuracy on corrupted images; None where it was not asked for.
       page: the file `report.html`, beside which are the figures and `report.json`; None if it
         could not be written.
@@ -35,7 +36,7 @@ class Evaluation(Report):
     step: int
     checkpoint: str
     curves: Curves
-    inside: Mapping[str, bytes]
+    pictures: Mapping[str, bytes]
     robustness: Robustness | None
     page: Path | None
     write_protected: Path | None
@@ -49,9 +50,7 @@ class Evaluation(Report):
     def _repr_html_(self) -> str:
         from cnn_mnist.evaluation import report
 
-        return pages.frame(
-            report.as_page(self, self.curves, self.inside, self.robustness), report.TITLE
-        )
+        return pages.frame(report.page(self, self.pictures, report.TITLE), report.TITLE)
 
 
 def evaluate(
@@ -63,6 +62,7 @@ def evaluate(
     data_dir: str | None = None,
     class_names: Sequence[str] | None = None,
     robustness: bool = False,
+    painter: Painter | None = None,
 ) -> Evaluation:
     """Reports on the test images, with the newest whole checkpoint of a folder.
 
@@ -78,6 +78,7 @@ def evaluate(
       class_names: in the order of the labels; None for those of the data, or, if these are mere
         numbers, those noted in `model_dir`.
       robustness: whether to measure it, too; see `robustness.measured`.
+      painter: what draws the figures; None for one that is started now.
 
     Raises:
       CheckpointError: no checkpoint can be used.
@@ -92,7 +93,9 @@ def evaluate(
         _, data = record.load(known, model_dir, data_dir, fixed=())
     record.require_form(data.form, model_dir)
     form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
-    with console.shown(progress=False):
+    # Started first: it gets ready while TensorFlow loads.
+    own = Painter() if painter is None else contextlib.nullcontext(painter)
+    with own as painter, console.shown(progress=False):
         from cnn_mnist.checkpoints import restore
         from cnn_mnist.evaluation import inside, report, scoring
         from cnn_mnist.explanations.network import OpenNetwork
@@ -104,23 +107,26 @@ def evaluate(
         with scratch or contextlib.nullcontext(model_dir) as place:
             scores, step = scoring.score(known, checkpoint, data.test, form, place)
         learned = curves.read_curves(model_dir)
+        drawn = report.draw(scores, learned, painter)
         with OpenNetwork(known, checkpoint, form) as network:
-            pictures = inside.pictures(network, scores.mistakes)
+            drawn |= inside.draw(network, scores.mistakes, painter)
             classify = lambda images: network.probabilities(images).argmax(axis=1)  # noqa: E731
             robust = measured(data.test, classify) if robustness else None
+        if robust is not None:
+            drawn["robustness"] = painter.draw(report.FIGURES, "robustness", robust)
+        pictures = {name: figure.result() for name, figure in drawn.items()}
         page = None
         if not protected:
             folder = Path(model_dir) / "report"
-            report.to_tensorboard(
-                report.write(scores, learned, folder, pictures, robust), folder, step
-            )
+            report.write(scores, pictures, folder, robust)
+            report.to_tensorboard(pictures, folder, step)
             page = folder / "report.html"
     return Evaluation(
         **vars(scores),
         step=step,
         checkpoint=checkpoint,
         curves=learned,
-        inside=pictures,
+        pictures=pictures,
         robustness=robust,
         page=page,
         write_protected=protected,

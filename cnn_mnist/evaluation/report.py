@@ -1,12 +1,14 @@
 """What a person and a program get to see of an evaluation and of the data.
 
 The numbers come from `metrics`, the pictures from `figures`; here they go to the terminal, to
-files and to TensorBoard.
+files and to TensorBoard. `figures` loads matplotlib, so it is loaded where it draws.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -14,41 +16,47 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_mnist.data.dataset import Dataset
-from cnn_mnist.evaluation import figures
 from cnn_mnist.evaluation.entries import OF_ALL, OF_CLASS
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.page import page
 from cnn_mnist.evaluation.robustness import Robustness
-from cnn_mnist.utils import drawing, image_events
+from cnn_mnist.utils import image_events
 from cnn_mnist.utils.curves import Curves
 from cnn_mnist.utils.files import write_files
+from cnn_mnist.utils.painter import Painter
 
 TITLE = "Test report"
-NOTHING: Mapping[str, bytes] = {}
+FIGURES = "cnn_mnist.evaluation.figures"
+
+
+def draw(report: Report, curves: Curves, painter: Painter) -> dict[str, "Future[bytes]"]:
+    """Has the figures of the numbers drawn, by name; curves that are empty are shown as such."""
+    names, bins = report.class_names, (report.calibration, report.calibration_error)
+    asked: dict[str, tuple[Any, ...]] = {
+        "confusion_matrix": (report.confusion, names),
+        "mistakes": (report.mistakes, names),
+        "calibration": bins,
+        "learning_curves": (curves,),
+    }
+    return {name: painter.draw(FIGURES, name, *given) for name, given in asked.items()}
 
 
 def write(
     report: Report,
-    curves: Curves,
+    pictures: Mapping[str, bytes],
     folder: str | os.PathLike,
-    inside: Mapping[str, bytes] = NOTHING,
     robustness: Robustness | None = None,
-) -> dict[str, bytes]:
+) -> None:
     """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
 
     Args:
-      curves: of the training that led here; those that are empty are shown as such.
+      pictures: PNG files by the figures' names, those of `draw` at least.
       folder: made if need be.
-      inside: PNG files of the inside of the network: `explained` and `filters`, or some of them.
       robustness: None where it was not measured.
-
-    Returns:
-      The PNG files by the figures' names, for `to_tensorboard`.
 
     Raises:
       OSError: a file cannot be written.
     """
-    pictures = _pictures(report, curves, inside, robustness)
     told = report.as_dict()
     if robustness is not None:
         told["robustness"] = robustness.as_dict()
@@ -56,31 +64,6 @@ def write(
     html = page(report, pictures, TITLE)
     texts = {"report.json": text.encode(), "report.html": html.encode()}
     write_files(folder, _named(pictures) | texts)
-    return pictures
-
-
-def as_page(
-    report: Report,
-    curves: Curves,
-    inside: Mapping[str, bytes] = NOTHING,
-    robustness: Robustness | None = None,
-) -> str:
-    """The page `report.html`, with its figures in it; arguments as of `write`."""
-    return page(report, _pictures(report, curves, inside, robustness), TITLE)
-
-
-def _pictures(
-    report: Report, curves: Curves, inside: Mapping[str, bytes], robustness: Robustness | None
-) -> dict[str, bytes]:
-    drawn = {
-        "confusion_matrix": figures.confusion_matrix(report.confusion, report.class_names),
-        "mistakes": figures.mistakes(report.mistakes, report.class_names),
-        "calibration": figures.calibration(report.calibration, report.calibration_error),
-        "learning_curves": figures.learning_curves(curves),
-    }
-    if robustness is not None:
-        drawn["robustness"] = figures.robustness(robustness)
-    return {name: drawing.png(figure) for name, figure in drawn.items()} | dict(inside)
 
 
 def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, bytes]:
@@ -92,6 +75,9 @@ def write_data_figures(data: Dataset, folder: str | os.PathLike) -> dict[str, by
       DatasetError: a shard is damaged.
       OSError: a file cannot be written.
     """
+    from cnn_mnist.evaluation import figures
+    from cnn_mnist.utils import drawing
+
     class_names, classes = data.form.class_names, data.form.num_classes
     counts = {
         name: np.sum([np.bincount(p.labels, minlength=classes) for p in split.pieces()], axis=0)

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from cnn_mnist.explanations.maps import Compared
 from cnn_mnist.explanations.network import Filters
 from cnn_mnist.utils.drawing import empty, plain, short, show
 
@@ -28,23 +29,6 @@ _MOST_FILTERS = 32
 _FILTERS_PER_ROW = 8
 _MOST_CHANNELS, _CHANNELS_PER_ROW = 16, 8
 _MOST_LAYERS = 12
-
-
-class Compared(NamedTuple):
-    """An image and one map of it: what speaks for one class rather than for another.
-
-    Attributes:
-      image: `uint8 [H, W]`, or `[H, W, 3]`.
-      map: `float32 [H, W]`.
-      true, predicted: names of the classes.
-      probability: of the predicted class.
-    """
-
-    image: np.ndarray
-    map: np.ndarray
-    true: str
-    predicted: str
-    probability: float
 
 
 def compared(rows: Sequence[Compared]) -> Figure:

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from cnn_mnist.evaluation import metrics, report
+from cnn_mnist.evaluation import figures, metrics, report
 from cnn_mnist.utils.curves import Curve, Curves
+from cnn_mnist.utils.painter import Painter
 
 NAMES = ["zero", "[bold]one[/bold]", "Ankle boot", "<b>&three"]
 PICTURES = ["calibration.png", "confusion_matrix.png", "learning_curves.png", "mistakes.png"]
@@ -28,9 +29,17 @@ def scored():
 
 @pytest.fixture(scope="module")
 def written(scored, tmp_path_factory):
-    """The folder of a written report, and what `write` returned."""
+    """The folder of a written report, and its pictures."""
     folder = tmp_path_factory.mktemp("written") / "report"
-    return folder, report.write(scored, CURVES, folder)
+    return folder, write(scored, CURVES, folder)
+
+
+def write(scored, curves, folder):
+    with Painter() as painter:
+        drawn = report.draw(scored, curves, painter)
+        pictures = {name: figure.result() for name, figure in drawn.items()}
+    report.write(scored, pictures, folder)
+    return pictures
 
 
 def found(folder):
@@ -56,12 +65,12 @@ def test_json_holds_the_report(scored, written):
 
 
 def test_written_again_it_is_the_same_to_the_byte(scored, written, tmp_path):
-    report.write(scored, CURVES, tmp_path)
+    write(scored, CURVES, tmp_path)
     assert found(tmp_path) == found(written[0])
 
 
 def test_a_failed_write_leaves_the_old_report(scored, written, tmp_path, monkeypatch):
-    report.write(scored, CURVES, tmp_path)
+    write(scored, CURVES, tmp_path)
     before = found(tmp_path)
 
     def full(descriptor):
@@ -69,7 +78,7 @@ def test_a_failed_write_leaves_the_old_report(scored, written, tmp_path, monkeyp
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        report.write(scored, Curves(), tmp_path)
+        write(scored, Curves(), tmp_path)
     assert found(tmp_path) == before
 
 
@@ -149,8 +158,8 @@ def test_data_figures_leave_out_a_split_without_images(small, tmp_path, monkeypa
         seen.update(counts)
         return original(counts, names)
 
-    original = report.figures.label_distribution
-    monkeypatch.setattr(report.figures, "label_distribution", spy)
+    original = figures.label_distribution
+    monkeypatch.setattr(figures, "label_distribution", spy)
     report.write_data_figures(data, tmp_path)
     assert list(seen) == ["train", "test"]
     np.testing.assert_array_equal(seen["test"], np.bincount(small.test.labels, minlength=10))
