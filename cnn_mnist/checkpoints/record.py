@@ -15,7 +15,7 @@ from cnn_mnist.data import dataset, limits, placement
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models.tables import require_known
-from cnn_mnist.recipes import AUTO, BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe, chosen
+from cnn_mnist.recipes import BEFORE, CLASSIC, CONSTANTS, RECIPES, Recipe, as_begun, chosen
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import write_files
 
@@ -67,10 +67,10 @@ def load(
 
 
 def resolved(recipe: Recipe, model_dir: str | Path) -> Recipe:
-    """The recipe; if it leaves the precision open, with that of the run in `model_dir`."""
-    if recipe.precision != AUTO:
-        return recipe
+    """The recipe as the run in `model_dir` began with it; of a new run, with a precision."""
     there = read(model_dir)
+    if there:
+        recipe = as_begun(recipe, there.recipe)
     return recipe.resolved(there.recipe if there else None)
 
 
@@ -81,9 +81,9 @@ def recipe_of(model_dir: str | Path, given: str | Recipe | None = None) -> Recip
       RecordError: the note there cannot be read.
       RecipeError: there is no recipe of the given name.
     """
-    if given is not None:
-        return chosen(given)
     there = read(model_dir)
+    if given is not None:
+        return as_begun(chosen(given), there.recipe) if there else chosen(given)
     return there.recipe if there else RECIPES[CLASSIC]
 
 

@@ -133,6 +133,7 @@ def layers_of(network: str, dropout_rate: float, form: Form = MNIST) -> list[Lay
     networks = {
         "cnn": [*pooled, *pooled, *head],
         "tfjs": [*pooled, *pooled, FLATTEN, dropout, dense("softmax")],
+        "quick_cnn": [*pooled, *pooled, *head],
         "small_cnn": [*pooled, conv2d(activation="relu"), *pooled, *head],
         "deep_cnn": deep,
         "committee": _side_by_side(_numbered(deep), MEMBERS),

@@ -122,13 +122,13 @@ def spec(
         learning = members if training and members.shape.rank == 3 else logits
         losses = cross_entropies(labels, learning)  # [B], or [M, B]
         loss = tf.reduce_mean(losses)
-        objective = summed(losses, loss)
     if training:
         summarize_accuracy(labels, classes)
         step = tf.compat.v1.train.get_or_create_global_step()
         with tf.name_scope("train"), scopes.variables_outside():
             schedule = SCHEDULES[recipe.learning_rate_schedule]
             rate = schedule.rate(recipe.learning_rate, recipe.steps, step)
+            objective = summed(*smoothed(losses, loss, learning, recipe.label_smoothing))
             descent = OPTIMIZERS[recipe.optimizer].make(rate)
             train_op = minimize(descent, objective, loss, step, recipe)
         return estimator.EstimatorSpec(mode, predictions, loss=loss, train_op=train_op)
@@ -161,6 +161,20 @@ def cross_entropies(labels: Any, logits: Any) -> Any:
     if logits.shape.rank == 3:
         labels = tf.broadcast_to(labels, tf.shape(logits)[:2])
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def smoothed(losses: Any, loss: Any, logits: Any, share: float) -> tuple[Any, Any]:
+    """The losses and their mean for labels of which a share is spread evenly over the K classes.
+
+    As Szegedy et al. have it, "Rethinking the Inception architecture" (2016). `losses` are of each
+    image, `[B]` or `[M, B]`, `logits` `[B, K]` or `[M, B, K]`; without a share nothing changes.
+    """
+    if share == 0:
+        return losses, loss
+    with tf.name_scope("label_smoothing"):
+        of_all = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)  # the mean over the classes
+        losses = (1 - share) * losses + share * of_all
+        return losses, tf.reduce_mean(losses)
 
 
 def summed(losses: Any, loss: Any) -> Any:

@@ -8,6 +8,7 @@ from cnn_mnist.utils.lazy import tf
 
 MOMENTUM = 0.9
 ADAM_EPSILON = 1e-7  # of Keras, TensorFlow.js and the low-level tutorial; TensorFlow 1 had 1e-8
+SHORT_MEMORIES = (0.7, 0.9)  # decays of the two moments, for a few hundred steps
 WARM_UP = 0.25  # share of the steps in which `one_cycle` rises
 
 
@@ -59,6 +60,10 @@ OPTIMIZERS = {
     "adam": Optimizer(
         "Adam (Kingma and Ba, 2015)",
         lambda rate: tf.compat.v1.train.AdamOptimizer(rate, epsilon=ADAM_EPSILON),
+    ),
+    "short_adam": Optimizer(
+        "Adam with short memories, {:g} and {:g}".format(*SHORT_MEMORIES),
+        lambda rate: tf.compat.v1.train.AdamOptimizer(rate, *SHORT_MEMORIES, epsilon=ADAM_EPSILON),
     ),
 }
 

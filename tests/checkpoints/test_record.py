@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from cnn_mnist import recipes
 from cnn_mnist.checkpoints import record
 from cnn_mnist.checkpoints.record import Record, RecordError
 from cnn_mnist.data import dataset, limits
@@ -20,6 +21,7 @@ OTHER = {
     "learning_rate_schedule": "cosine",
     "batch_size": 7,
     "dropout_rate": 0.1,
+    "label_smoothing": 0.2,
     "augment": "shift",
     "average_decay": 0.9,
     "validation_size": 9,
@@ -202,6 +204,7 @@ BEFORE = {
     "batch_size": 100,
     "steps": 20_000,
     "dropout_rate": 0.4,
+    "label_smoothing": 0.0,
     "augment": "none",
     "average_decay": 0.0,
     "validation_size": 5_000,
@@ -227,12 +230,40 @@ def test_a_field_that_an_older_note_lacks_has_the_value_that_it_had_then(tmp_pat
 
 def test_a_note_of_the_first_version_goes_on(tmp_path):
     note = dataclasses.asdict(RECORD)
-    for name in ("learning_rate_schedule", "augment", "average_decay", "precision"):
+    for name in (
+        *("learning_rate_schedule", "label_smoothing", "augment", "average_decay", "precision"),
+    ):
         del note["recipe"][name]
     del note["constants"]
     (tmp_path / "recipe.json").write_text(json.dumps(note))
     assert record.read(tmp_path) == RECORD
     record.check(RECORD, str(tmp_path))
+
+
+FORMER = recipes.FORMER["fast"]
+PLACE = {"precision": "bfloat16", "validation_size": 37}  # as a run notes what it found
+
+
+@pytest.mark.parametrize(
+    ("given", "began", "goes_on"),
+    [
+        ({}, {}, True),
+        ({"seed": 3}, {"seed": 3}, True),
+        ({"steps": 40, "seed": 3}, {"steps": 40, "seed": 3}, True),
+        ({"seed": 3}, {}, False),
+        ({"network": "tfjs"}, {}, False),
+    ],
+)
+def test_a_recipe_that_changed_goes_on_as_it_was(tmp_path, given, began, goes_on):
+    there = dataclasses.replace(RECORD, recipe=dataclasses.replace(FORMER, **PLACE, **began))
+    record.write(there, tmp_path)
+    asked = recipes.chosen("fast", **given)
+    found = record.resolved(asked, tmp_path)
+    expected = dataclasses.replace(FORMER if goes_on else asked, precision="bfloat16", **given)
+    assert found == expected
+    assert record.recipe_of(tmp_path, asked).network == expected.network
+    record.write(dataclasses.replace(RECORD, recipe=RECIPES["fast"]), tmp_path)
+    assert record.resolved(asked, tmp_path).network == asked.network
 
 
 def test_the_number_of_the_constants_is_raised_with_them():
@@ -241,6 +272,7 @@ def test_the_number_of_the_constants_is_raised_with_them():
         1: {
             "momentum": 0.9,
             "adam_epsilon": 1e-7,
+            "short_memories": (0.7, 0.9),
             "norm": (0.95, 1e-3),
             "augment": {
                 "shift": (2.0, 0.0, 0.0, False),
@@ -257,6 +289,7 @@ def test_the_number_of_the_constants_is_raised_with_them():
     assert numbered[CONSTANTS] == {
         "momentum": optimizers.MOMENTUM,
         "adam_epsilon": optimizers.ADAM_EPSILON,
+        "short_memories": optimizers.SHORT_MEMORIES,
         "norm": (layers.NORM_DECAY, layers.NORM_EPSILON),
         "augment": {kind: tuple(reach) for kind, reach in list(augment.AUGMENTS.items())[1:]},
         "warm_up": optimizers.WARM_UP,

@@ -28,6 +28,7 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 LAYERS = {
     "cnn": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dense dropout dense_1",
     "tfjs": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dropout dense",
+    "quick_cnn": "conv2d max_pool relu conv2d_1 max_pool_1 relu_1 flatten dense dropout dense_1",
     "small_cnn": (
         "conv2d max_pool relu conv2d_1 conv2d_2 max_pool_1 relu_1 flatten dense dropout dense_1"
     ),

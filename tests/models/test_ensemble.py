@@ -148,10 +148,23 @@ def test_the_vote_is_the_mean_of_probabilities():
     assert float(summed) == pytest.approx(own.mean(axis=1).sum())
 
 
+def test_smoothed_labels_have_a_share_of_every_class():
+    logits = np.random.RandomState(1).normal(size=(3, 4, 5)).astype(np.float32)
+    labels = np.array([1, 0, 3, 1])
+    targets = 0.8 * np.eye(5)[labels] + 0.2 / 5  # [B, K]
+    expected = -(targets * np.log(softmax(logits))).sum(axis=-1)  # [M, B]
+    for members, of_labels in ((logits, expected), (logits[1], expected[1])):
+        plain = model_fn.cross_entropies(tf.constant(labels), tf.constant(members))
+        losses, loss = model_fn.smoothed(plain, tf.reduce_mean(plain), members, 0.2)
+        np.testing.assert_allclose(losses, of_labels, rtol=1e-5)
+        assert float(loss) == pytest.approx(of_labels.mean(), rel=1e-5)
+
+
 def test_a_single_network_stays_as_it_is():
     logits, losses, loss = tf.ones([4, 5]), tf.ones([4]), tf.ones([])
     assert model_fn.voted(logits) is logits
     assert model_fn.summed(losses, loss) is loss
+    assert model_fn.smoothed(losses, loss, logits, 0.0) == (losses, loss)
 
 
 def test_what_is_predicted_and_scored(images, labels):

@@ -126,6 +126,17 @@ class TestTrain:
         assert losses[0] == pytest.approx(np.log(10), abs=0.3)  # guessing among ten
         assert np.mean(losses[-5:]) < 0.3 * losses[0]
 
+    def test_smoothed_labels_change_the_step_and_not_the_loss_that_is_shown(self, images, labels):
+        after = []
+        for share in (0.0, 0.3):
+            spec = Spec(MODES.TRAIN, images, labels, learning_rate=0.5, label_smoothing=share)
+            loss, _ = spec.run([spec.spec.loss, spec.spec.train_op])
+            after.append((loss, spec.run(spec.variables[-1])))  # the biases of the logits
+        (plain, sharp), (shown, smooth) = after
+        assert shown == pytest.approx(plain, rel=1e-6)
+        # Towards labels that keep 0.7 of themselves and are even else: from the same start.
+        assert 0 < np.abs(smooth).max() < np.abs(sharp).max()
+
     def test_gradients_agree_with_finite_differences(self, images, labels):
         """Along each variable's own gradient, where the slope is the gradient's length."""
         spec = Spec(MODES.EVAL, images, labels)

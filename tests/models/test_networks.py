@@ -63,6 +63,16 @@ VARIABLES = {
         "dense/kernel": (256, 10),
         "dense/bias": (10,),
     },
+    "quick_cnn": {
+        "conv2d/kernel": (5, 5, 1, 16),
+        "conv2d/bias": (16,),
+        "conv2d_1/kernel": (3, 3, 16, 32),
+        "conv2d_1/bias": (32,),
+        "dense/kernel": (800, 256),
+        "dense/bias": (256,),
+        "dense_1/kernel": (256, 10),
+        "dense_1/bias": (10,),
+    },
     "small_cnn": {
         "conv2d/kernel": (5, 5, 1, 16),
         "conv2d/bias": (16,),
@@ -111,6 +121,7 @@ VARIABLES = {
 PARAMETERS = {
     "cnn": 3_274_634,
     "tfjs": 5_994,
+    "quick_cnn": 212_682,
     "small_cnn": 81_258,
     "deep_cnn": 1_439_722,
     "committee": MEMBERS * 1_439_722,
@@ -129,6 +140,10 @@ OUTPUT_SHAPES = {
     ],
     "cnn": [(28, 28, 32), (14, 14, 32), (14, 14, 64), (7, 7, 64), (3136,), (1024,), (10,)],
     "tfjs": [(24, 24, 8), (12, 12, 8), (8, 8, 16), (4, 4, 16), (256,), (10,)],
+    "quick_cnn": [
+        *[(24, 24, 16), (12, 12, 16), (10, 10, 32), (5, 5, 32)],
+        *[(800,), (256,), (10,)],
+    ],
     "small_cnn": [
         (24, 24, 16),
         (12, 12, 16),
@@ -149,6 +164,7 @@ OUTPUT_SHAPES = {
 POOLED = {
     "cnn": {"conv2d": True, "conv2d_1": True},
     "tfjs": {"conv2d": True, "conv2d_1": True},
+    "quick_cnn": {"conv2d": True, "conv2d_1": True},
     "small_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True},
     "deep_cnn": {"conv2d": False, "conv2d_1": True, "conv2d_2": False},
     "colour_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True, "conv2d_3": True},
@@ -285,6 +301,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
         ("keras_mlp", "glorot"),
         ("core_mlp", "glorot"),
         ("tfjs", "normal"),
+        ("quick_cnn", "he"),
         ("small_cnn", "he"),
         ("deep_cnn", "he"),
         ("committee", "he"),

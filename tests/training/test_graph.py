@@ -12,16 +12,15 @@ from cnn_mnist.training.train import train
 # Made by the Estimator and its sessions; TensorBoard puts them beside the graph.
 OF_THE_ESTIMATOR = ("init", "report_uninitialized", "concat", "group_deps", "Merge")
 
-SMALL_CNN = "conv2d max_pool conv2d_1 conv2d_2 max_pool_1 flatten dense dense_1"
 ADAM = "beta1_power beta2_power"
 # Of each recipe: the layers one after the other; the curves and the step; what lies beside.
 LAYERS = {
     "estimator": "conv2d max_pool conv2d_1 max_pool_1 flatten dense dropout dense_1 logits",
-    "fast": f"{SMALL_CNN} logits",
+    "fast": "conv2d max_pool conv2d_1 max_pool_1 flatten dense dense_1 logits",
     "keras_mlp": "unit_columns flatten dense dense_1 dropout dense_2 logits",
     "accurate": "column_0 columns logits",
 }
-OTHERS = {"fast": "", "estimator": "", "keras_mlp": ADAM, "accurate": "column_1 column_2"}
+OTHERS = {"fast": ADAM, "estimator": "", "keras_mlp": ADAM, "accurate": "column_1 column_2"}
 ALWAYS = "global_step input image predictions softmax_tensor accuracy loss train save"
 
 
