@@ -39,7 +39,7 @@ def test_a_run_tells_what_it_came_to(trained):
     assert 0 < run.seconds < 600
     noted = json.loads((folder / "recipe.json").read_text())["recipe"]
     assert {name: noted[name] for name in QUICK} == QUICK
-    assert noted["optimizer"] == "momentum"  # of the recipe that was named
+    assert noted["optimizer"] == "short_adam"  # of the recipe that was named
 
 
 def test_the_validation_accuracy_is_that_of_the_last_step(trained, small):

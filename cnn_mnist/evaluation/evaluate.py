@@ -101,13 +101,14 @@ def evaluate(
         from cnn_mnist.explanations.network import OpenNetwork
 
         checkpoint = checkpoint or restore.newest(known, model_dir, form)
+        learned = curves.read_curves(model_dir)
+        drawn = report.draw_curves(learned, painter)
         protected = _write_protected(Path(model_dir))
         # The Estimator always writes a curve: where it cannot, into a folder that is deleted again.
         scratch = tempfile.TemporaryDirectory() if protected else None
         with scratch or contextlib.nullcontext(model_dir) as place:
             scores, step = scoring.score(known, checkpoint, data.test, form, place)
-        learned = curves.read_curves(model_dir)
-        drawn = report.draw(scores, learned, painter)
+        drawn |= report.draw(scores, painter)
         with OpenNetwork(known, checkpoint, form) as network:
             drawn |= inside.draw(network, scores.mistakes, painter)
             classify = lambda images: network.probabilities(images).argmax(axis=1)  # noqa: E731

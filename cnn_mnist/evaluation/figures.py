@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from cnn_mnist.evaluation.metrics import CalibrationBin, Mistake, row_shares
 from cnn_mnist.evaluation.robustness import Robustness
 from cnn_mnist.utils.curves import Curve, Curves
-from cnn_mnist.utils.drawing import empty, plain, short, show
+from cnn_mnist.utils.drawing import Paper, empty, plain, short, show
 
 _SHADES = "Blues"
 _DARK, _LIGHT = "#08306b", "#9ecae1"  # of _SHADES, far apart in grey too
@@ -64,14 +64,15 @@ def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
     rows = max(1, -(-len(found) // _MISTAKES_PER_ROW))
     several = f"The {len(found)} most confident mistakes"
     title = {0: "No mistakes", 1: "The most confident mistake"}.get(len(found), several)
-    figure = empty(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5, title)
-    for place, mistake in enumerate(found, start=1):
-        axes = figure.add_subplot(rows, _MISTAKES_PER_ROW, place)
-        show(axes, mistake.image)
+    paper = Paper(1.6 * _MISTAKES_PER_ROW, 1.75 * rows + 0.5)
+    paper.title(title)
+    for count, mistake in enumerate(found):
+        row, column = divmod(count, _MISTAKES_PER_ROW)
         true, predicted = names[mistake.true], names[mistake.predicted]
         text = f"true: {true}\npredicted: {predicted}\nprobability {mistake.probability:.4f}"
-        plain([axes.set_title(text, fontsize=8)])
-    return figure
+        place = 0.25 + 1.6 * column, 0.95 + 1.75 * row
+        show(paper.axes(*place, 1.1, 1.1, text, size=8), mistake.image)
+    return paper.figure
 
 
 def calibration(bins: Sequence[CalibrationBin], error: float) -> Figure:

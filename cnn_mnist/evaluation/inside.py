@@ -9,6 +9,7 @@ import numpy as np
 from cnn_mnist.evaluation.metrics import Mistake
 from cnn_mnist.explanations import maps
 from cnn_mnist.explanations.network import OpenNetwork
+from cnn_mnist.explanations.shown import Compared
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.painter import Painter
 
@@ -34,7 +35,7 @@ def draw(
     return drawn
 
 
-def _compared(network: OpenNetwork, mistakes: Sequence[Mistake]) -> list[maps.Compared]:
+def _compared(network: OpenNetwork, mistakes: Sequence[Mistake]) -> list[Compared]:
     mistakes, names = mistakes[:MISTAKES], network.form.class_names
     true, predicted = np.array([[each.true, each.predicted] for each in mistakes]).T
     classes = network.form.num_classes
@@ -44,6 +45,6 @@ def _compared(network: OpenNetwork, mistakes: Sequence[Mistake]) -> list[maps.Co
         network, images, weights, steps=STEPS, tolerance=float("inf")
     )
     return [
-        maps.Compared(each.image, found, names[each.true], names[each.predicted], each.probability)
+        Compared(each.image, found, names[each.true], names[each.predicted], each.probability)
         for each, found in zip(mistakes, drawn, strict=True)
     ]

@@ -29,14 +29,18 @@ TITLE = "Test report"
 FIGURES = "cnn_mnist.evaluation.figures"
 
 
-def draw(report: Report, curves: Curves, painter: Painter) -> dict[str, "Future[bytes]"]:
-    """Has the figures of the numbers drawn, by name; curves that are empty are shown as such."""
+def draw_curves(curves: Curves, painter: Painter) -> dict[str, "Future[bytes]"]:
+    """Has the figure of a training drawn, by its name; curves that are empty are shown as such."""
+    return {"learning_curves": painter.draw(FIGURES, "learning_curves", curves)}
+
+
+def draw(report: Report, painter: Painter) -> dict[str, "Future[bytes]"]:
+    """Has the figures of a report drawn, by their names."""
     names, bins = report.class_names, (report.calibration, report.calibration_error)
     asked: dict[str, tuple[Any, ...]] = {
         "confusion_matrix": (report.confusion, names),
         "mistakes": (report.mistakes, names),
         "calibration": bins,
-        "learning_curves": (curves,),
     }
     return {name: painter.draw(FIGURES, name, *given) for name, given in asked.items()}
 
@@ -50,7 +54,7 @@ def write(
     """Writes `report.json`, `report.html` and the figures as PNG files, all or nothing.
 
     Args:
-      pictures: PNG files by the figures' names, those of `draw` at least.
+      pictures: PNG files by the figures' names, those of `draw` and `draw_curves` at least.
       folder: made if need be.
       robustness: None where it was not measured.
 

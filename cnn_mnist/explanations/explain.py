@@ -17,18 +17,19 @@ from cnn_mnist.checkpoints import record
 from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import Dataset, Split
 from cnn_mnist.data.form import Form
+from cnn_mnist.explanations.shown import Filters, Shown
 from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, pages
 from cnn_mnist.utils.errors import InputError
 from cnn_mnist.utils.files import write_files
+from cnn_mnist.utils.painter import Painter
 
-if TYPE_CHECKING:  # they load TensorFlow or matplotlib
-    from matplotlib.figure import Figure
-
+if TYPE_CHECKING:  # they load TensorFlow
     from cnn_mnist.explanations.nearest import Neighbours
-    from cnn_mnist.explanations.network import Filters, OpenNetwork
+    from cnn_mnist.explanations.network import OpenNetwork
 
+FIGURES = "cnn_mnist.explanations.figures"  # which loads matplotlib, where it draws
 FOLDER = "explain"  # below the model_dir
 PAGE = "explain.html"
 TITLE = "Look inside"
@@ -145,7 +146,7 @@ def explain(
     form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
     asked = None if images is None else _checked(images, labels, names, form)
     folder = Path(model_dir) / FOLDER if out is None else Path(out)
-    with console.shown(progress=False):
+    with Painter() as painter, console.shown(progress=False):
         from cnn_mnist.checkpoints import restore
         from cnn_mnist.explanations.network import OpenNetwork
 
@@ -154,7 +155,7 @@ def explain(
         with OpenNetwork(known, checkpoint, form) as network:
             shown = asked or _mistakes(network, data.test)
             found = _explained(network, shown, data, checkpoint, folder / PAGE)
-            files = _files(network, found, data.test)
+            files = _files(network, found, data.test, painter)
         there = [path for glob in STALE for path in folder.glob(glob)]
         written = write_files(folder, files)
         for path in set(there) - set(written):
@@ -237,23 +238,25 @@ def _explained(
     )
 
 
-def _files(network: OpenNetwork, found: Explanation, test: Split) -> dict[str, bytes]:
+def _files(
+    network: OpenNetwork, found: Explanation, test: Split, painter: Painter
+) -> dict[str, bytes]:
     """Everything that is written, by name."""
-    from cnn_mnist.explanations import figures, nearest, projector
+    from cnn_mnist.explanations import nearest, projector
     from cnn_mnist.explanations.page import page
-    from cnn_mnist.utils import drawing, image_events
+    from cnn_mnist.utils import image_events
 
     class_names = found.form.class_names
-    pictures = {
-        f"picture_{place + 1:02}": drawing.png(_figure_of(found, place))
+    drawn = {
+        f"picture_{place + 1:02}": painter.draw(FIGURES, "picture", _shown(found, place))
         for place in range(len(found.images))
     }
     if found.filters:
-        pictures["filters"] = drawing.png(figures.filters(found.filters))
+        drawn["filters"] = painter.draw(FIGURES, "filters", found.filters)
     layers = {name: values[0] for name, values in found.activations.items()}
     title = f"What the layers make of {found.names[0]}"
-    drawn = figures.activations(found.images[0], layers, class_names, title)
-    pictures["activations"] = drawing.png(drawn)
+    shown = (found.images[0], layers, class_names, title)
+    drawn["activations"] = painter.draw(FIGURES, "activations", *shown)
 
     indices = nearest.evenly(len(test), projector.IMAGES)
     images = test.images[indices]
@@ -266,35 +269,33 @@ def _files(network: OpenNetwork, found: Explanation, test: Split) -> dict[str, b
         indices,
         class_names,
     )
+    pictures = {name: figure.result() for name, figure in drawn.items()}
     files |= {f"{name}.png": picture for name, picture in pictures.items()}
     files |= image_events.event_file(pictures, found.step, FOLDER)
     return files | {PAGE: page(found, pictures, TITLE).encode()}
 
 
-def _figure_of(found: Explanation, place: int) -> Figure:
-    from cnn_mnist.explanations import figures
-
+def _shown(found: Explanation, place: int) -> Shown:
+    """What the figure of a picture shows."""
     names, near = found.form.class_names, found.neighbours
     predicted, second = found.explained[place].tolist()
     true = None if found.labels is None else int(found.labels[place])
     probabilities = found.probabilities[place]
     order = np.argsort(-probabilities, kind="stable")[: min(4, len(names))]
     title = f"{found.names[place]}: {verdict(found, place)}"
-    return figures.picture(
-        figures.Shown(
-            title=title,
-            image=found.images[place],
-            classes=(
-                (names[predicted], "predicted" if true != predicted else "predicted, true"),
-                (names[second], "true" if true == second else "runner-up"),
-            ),
-            probabilities=[(names[k], float(probabilities[k])) for k in order],
-            gradients=found.integrated_gradients[place],
-            occlusions=found.occlusion[place],
-            neighbours=list(near.images[place]),
-            labels=[names[k] for k in near.labels[place]],
-            distances=near.distances[place].tolist(),
-        )
+    return Shown(
+        title=title,
+        image=found.images[place],
+        classes=(
+            (names[predicted], "predicted" if true != predicted else "predicted, true"),
+            (names[second], "true" if true == second else "runner-up"),
+        ),
+        probabilities=[(names[k], float(probabilities[k])) for k in order],
+        gradients=found.integrated_gradients[place],
+        occlusions=found.occlusion[place],
+        neighbours=list(near.images[place]),
+        labels=[names[k] for k in near.labels[place]],
+        distances=near.distances[place].tolist(),
     )
 
 

@@ -8,16 +8,15 @@ Axes: H height, W width, C channels, K classes, U units or filters, k neighbours
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from cnn_mnist.explanations.maps import Compared
-from cnn_mnist.explanations.network import Filters
-from cnn_mnist.utils.drawing import empty, plain, short, show
+from cnn_mnist.explanations.shown import Compared, Filters, Shown
+from cnn_mnist.utils.drawing import Paper, plain, short, show
 
 # From orange by white to dark blue: M. Okabe, K. Ito, "Color Universal Design", 2008, has both.
 _ORANGE, _BLUE = "#e08214", "#08306b"
@@ -35,7 +34,7 @@ def compared(rows: Sequence[Compared]) -> Figure:
     """A sheet of mistakes, each beside what speaks for the predicted class and for the true one."""
     columns, side = 3, 1.28  # of images, in inches
     lines = -(-len(rows) // columns)
-    paper = _Paper(8.2, 1.78 * lines + 1.0)
+    paper = Paper(8.2, 1.78 * lines + 1.0)
     paper.title("Which pixels speak for the class that a mistake was taken for")
     drawn: Any = None
     for place, row in enumerate(rows):
@@ -54,34 +53,11 @@ def compared(rows: Sequence[Compared]) -> Figure:
     return paper.figure
 
 
-class Shown(NamedTuple):
-    """What the figure of one picture shows.
-
-    Attributes:
-      title: one line.
-      image: `uint8 [H, W]`, or `[H, W, 3]`.
-      classes: the two that the maps are for, by name, and what each is ("predicted").
-      probabilities: the most probable classes, by name.
-      gradients, occlusions: `float32 [2, H, W]`.
-      neighbours, labels, distances: images, names of their classes, and how far they are.
-    """
-
-    title: str
-    image: np.ndarray
-    classes: Sequence[tuple[str, str]]
-    probabilities: Sequence[tuple[str, float]]
-    gradients: np.ndarray
-    occlusions: np.ndarray
-    neighbours: Sequence[np.ndarray]
-    labels: Sequence[str]
-    distances: Sequence[float]
-
-
 def picture(shown: Shown) -> Figure:
     """One image, what decides for two classes by both methods, and the nearest training images."""
     side, columns, rows = 2.1, (0.55, 2.9, 5.15), (0.9, 3.55)  # inches
     count = len(shown.neighbours)
-    paper = _Paper(8.1, 7.4 if count else 5.8)
+    paper = Paper(8.1, 7.4 if count else 5.8)
     paper.title(shown.title)
     show(paper.axes(columns[0], rows[0], side, side, "the picture"), shown.image)
     _bars(paper.axes(columns[0], rows[1], side, side, "probability"), shown.probabilities)
@@ -122,7 +98,7 @@ def filters(found: Sequence[Filters]) -> Figure:
         title += f", the {len(kept)} largest"
     wide, high = 0.78, 0.78 * min(3.0, height / width)  # inches
     lines = -(-len(kept) // _FILTERS_PER_ROW)
-    paper = _Paper(7.6, (high + 0.08) * lines + 0.65)
+    paper = Paper(7.6, (high + 0.08) * lines + 0.65)
     paper.title(title)
     largest = _largest(weights)
     for place, unit in enumerate(kept):
@@ -151,7 +127,7 @@ def activations(
     drawn = _drawn_layers(layers)
     left, wide, top = 1.35, 5.5, 0.5  # inches
     heights = {name: _height(values) for name, values in drawn.items()}
-    paper = _Paper(7.6, top + 1.2 + sum(heights.values()) + 0.25 * len(heights) + 0.35)
+    paper = Paper(7.6, top + 1.2 + sum(heights.values()) + 0.25 * len(heights) + 0.35)
     paper.title(title)
     axes = paper.axes(left, top, wide, 1.2)
     show(axes, image)
@@ -180,46 +156,6 @@ def activations(
         paper.aside(axes, f"{' '.join(short([name]))}\n{shape}")
         top += height
     return paper.figure
-
-
-class _Paper:
-    """A figure on which things have places in inches from the top left.
-
-    To find places by matplotlib's layout engine takes several times as long as the drawing.
-    """
-
-    def __init__(self, width: float, height: float) -> None:
-        self.figure = empty(width, height)
-        self.figure.set_layout_engine("none")
-        self.width, self.height = width, height
-
-    def title(self, text: str) -> None:
-        """One line at the top."""
-        plain([self.figure.suptitle(text, fontsize=12, y=1 - 0.2 / self.height, va="center")])
-
-    def axes(
-        self, left: float, top: float, width: float, height: float, title: str = "", size: float = 9
-    ) -> Axes:
-        """Axes at a place."""
-        down, across = self.height, self.width
-        box = left / across, 1 - (top + height) / down, width / across, height / down
-        axes = self.figure.add_axes(box)
-        if title:
-            plain([axes.set_title(title, fontsize=size)])
-        return axes
-
-    def bar(self, drawn: Any, left: float, top: float, height: float, label: str = "") -> None:
-        """The upright colour bar of a picture."""
-        bar = self.figure.colorbar(drawn, cax=self.axes(left, top, 0.1, height))
-        bar.set_label(label, fontsize=8)
-        bar.ax.tick_params(labelsize=7 if height < 1.5 else 8)
-
-    def aside(self, axes: Axes, text: str) -> None:
-        """Text to the left of axes, in the middle of their height."""
-        box = axes.get_position()
-        middle = (box.y0 + box.y1) / 2
-        at = self.figure.text(1.0 / self.width, middle, text, ha="right", va="center", fontsize=8)
-        plain([at])
 
 
 def _drawn_layers(layers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

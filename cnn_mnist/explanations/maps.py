@@ -3,30 +3,13 @@
 Axes: B images, H height, W width, C channels, K classes.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cnn_mnist.data.form import Form
 from cnn_mnist.explanations import attributions
 from cnn_mnist.explanations.network import OpenNetwork, pixels
-
-
-class Compared(NamedTuple):
-    """An image and one map of it: what speaks for one class rather than for another.
-
-    Attributes:
-      image: `uint8 [H, W]`, or `[H, W, 3]`.
-      map: `float32 [H, W]`.
-      true, predicted: names of the classes.
-      probability: of the predicted class.
-    """
-
-    image: np.ndarray
-    map: np.ndarray
-    true: str
-    predicted: str
-    probability: float
 
 
 def ground(form: Form) -> float:

@@ -9,7 +9,7 @@ Axes: B batch, H height, W width, C channels, K classes, U units of a layer.
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,7 @@ import tensorflow as tf
 from cnn_mnist import estimator
 from cnn_mnist.checkpoints import restore
 from cnn_mnist.data.form import Form
+from cnn_mnist.explanations.shown import Filters
 from cnn_mnist.models import graphs
 from cnn_mnist.models.layers import LAYERS
 from cnn_mnist.recipes import Recipe
@@ -27,19 +28,6 @@ CHUNK = 200  # images a run of the graph
 
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
 _NO_LAYERS = {"Identity", "IdentityN", "Cast", "Shape", "StridedSlice", "Pack", "Const"}
-
-
-class Filters(NamedTuple):
-    """The weights of a first layer.
-
-    Attributes:
-      layer: its name.
-      weights: `float32 [h, w, C, U]`: a filter for each unit of a convolution; for each unit of a
-        dense layer a picture of the image's size.
-    """
-
-    layer: str
-    weights: np.ndarray
 
 
 class OpenNetwork:

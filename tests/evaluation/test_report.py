@@ -36,7 +36,7 @@ def written(scored, tmp_path_factory):
 
 def write(scored, curves, folder):
     with Painter() as painter:
-        drawn = report.draw(scored, curves, painter)
+        drawn = report.draw_curves(curves, painter) | report.draw(scored, painter)
         pictures = {name: figure.result() for name, figure in drawn.items()}
     report.write(scored, pictures, folder)
     return pictures
