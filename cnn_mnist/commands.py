@@ -5,6 +5,7 @@ everything that can be checked without it was found good.
 """
 
 import dataclasses
+import functools
 import shlex
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import train
 from cnn_mnist.utils import console
 from cnn_mnist.utils.errors import InputError
+from cnn_mnist.utils.painter import Painter
 
 MOST_EXPLAINED = 24  # pictures on one page
 
@@ -57,7 +59,10 @@ class Options(Settings):
 
 def train_and_eval(recipe: Recipe, options: Options) -> int:
     """Train what is left of the steps, then report on the test images."""
-    return _train(recipe, options, then=_report)
+    if options.cluster:
+        return _train(recipe, options, then=_report)
+    with Painter() as painter:  # ready by the time that it is needed
+        return _train(recipe, options, then=functools.partial(_report, painter=painter))
 
 
 def train_only(recipe: Recipe, options: Options) -> int:
@@ -228,13 +233,19 @@ def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Th
         return roles.serve(options)
     recipe, data = _load(recipe, options)
     code = roles.play(options, recipe, data)
-    goes_on = "evaluator" if cluster.has_evaluator and then is _report else "chief"
+    goes_on = "evaluator" if cluster.has_evaluator and then is not _print_places else "chief"
     if code or cluster.role != goes_on:
         return code
     return then(recipe, options, data, None)
 
 
-def _report(recipe: Recipe, options: Options, data: Dataset, checkpoint: str | None) -> int:
+def _report(
+    recipe: Recipe,
+    options: Options,
+    data: Dataset,
+    checkpoint: str | None,
+    painter: Painter | None = None,
+) -> int:
     scores = evaluate(
         options.model_dir,
         recipe=recipe,
@@ -242,6 +253,7 @@ def _report(recipe: Recipe, options: Options, data: Dataset, checkpoint: str | N
         data=data,
         class_names=data.form.class_names,
         robustness=options.robustness,
+        painter=painter,
     )
     from cnn_mnist.evaluation import report
 

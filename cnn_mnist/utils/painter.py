@@ -57,7 +57,8 @@ class Painter:
     def __exit__(self, *error: object) -> None:
         self._thread.shutdown(cancel_futures=True)
         if self._process:
-            self._process.communicate()  # at the end of what it is asked, it ends
+            self._process.kill()
+            self._process.communicate()
 
 
 def _started() -> "subprocess.Popen[bytes]":

@@ -104,7 +104,7 @@ def test_no_whole_number(flag, text):
         ("--steps_per_call=0", "--steps_per_call=0: expected a whole number of at least 1 and at"),
         ("--log_every_n_iter=-1", "--log_every_n_iter=-1: expected a whole number of at least 0"),
         ("--output=xml", "--output=xml: expected one of table, json, csv, found 'xml'"),
-        ("--optimizer=", "--optimizer=: expected one of sgd, momentum, adam, found ''"),
+        ("--optimizer=", "--optimizer=: expected one of sgd, momentum, adam, short_adam, found ''"),
         (
             "--allow_public_cluster=maybe",
             "--allow_public_cluster=maybe: expected true or false, found 'maybe'",
