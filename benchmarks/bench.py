@@ -7,17 +7,18 @@ import argparse
 import shlex
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine, measures, table
-from benchmarks.measures import OVERHEAD, PRODUCT, STEPS, Effort
+from benchmarks import before, machine, measures, table
+from benchmarks.measures import BEFORE, OVERHEAD, PRODUCT, STEPS, Effort
 from benchmarks.table import Row
 from cnn_mnist.recipes import RECIPES
 
 WIDTH = 130  # of the table where the screen has no width of its own
-DUELS = (STEPS, PRODUCT, OVERHEAD)
+DUELS = (STEPS, PRODUCT, OVERHEAD, BEFORE)
 READING = ("evaluation", "predictor")
 ROWS = (*DUELS, *measures.PROMISES, *READING, *measures.SINGLE)
 NOTE = """\
@@ -41,6 +42,7 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=_count, default=Effort.runs, help="of what is short")
     parser.add_argument("--seeds", type=_count, help="of a recipe; default: what its target names")
+    parser.add_argument("--before", help="a commit, to measure against the package as it was then")
     parser.add_argument("--markdown", type=Path, help="a file to write the table to")
     options = parser.parse_args()
     wanted = options.rows.split(",")
@@ -48,13 +50,14 @@ def main() -> int:
     if unknown:
         known = ", ".join(dict.fromkeys((*ROWS, *RECIPES)))
         parser.error(f"--rows: expected some of {known}, found {unknown[0]!r}")
-    effort = Effort(options.rounds, options.burst_seconds, options.runs, options.seeds)
+    effort = (options.rounds, options.burst_seconds, options.runs, options.seeds)
 
     # A signal is an exception here, on whose way out every process that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     about = machine.description()  # now: the load is that before anything is measured
     try:
-        rows = measure(wanted, effort)
+        with before.worktree(options.before) if options.before else nullcontext() as tree:
+            rows = measure(wanted, Effort(*effort, before=tree))
     except RuntimeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.processes import SHOWN, environment
+from benchmarks.processes import ROOT, SHOWN, environment
 
 WARM_UP_STEPS = 20
 SHORTEST_BURST = 5  # steps
@@ -25,11 +25,13 @@ class Contender:
       RuntimeError: the process ended; the message holds what it wrote last.
     """
 
-    def __init__(self, name: str, precision: str) -> None:
-        self.name = name
+    def __init__(self, name: str, precision: str, tree: Path = ROOT) -> None:
+        """Starts it; in another `tree` it takes the package of there, and its name ends with @."""
+        self.name = name if tree == ROOT else f"{name}@"
         self._folder = tempfile.TemporaryDirectory()
         self._log = Path(self._folder.name, "stderr")
-        command = [sys.executable, "-m", "benchmarks.contender", name, f"--precision={precision}"]
+        program = str(ROOT / "benchmarks" / "contender.py")
+        command = [sys.executable, program, name, f"--precision={precision}"]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [*command, f"--model_dir={self._folder.name}/model"],
@@ -37,7 +39,7 @@ class Contender:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment(),
+                env=environment(tree),
                 start_new_session=True,  # Ctrl-C is for the driver, which then ends it
             )
 

@@ -7,25 +7,41 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from benchmarks import duel, flops, processes, recipes
 from benchmarks.contender import BATCH_SIZE, PRODUCT_SIDE
 from benchmarks.table import Row, Target
+from cnn_mnist.utils import processor
 
 PROGRAM = (sys.executable, "-m", "cnn_mnist.main")
 MEMORY_STEPS = 401  # as in `against_classic.py`
 
-# What a duel's contenders are there for; `cnn_mnist` is in all of them.
-STEPS, PRODUCT, OVERHEAD = "steps", "product", "overhead"
-OPPONENTS = {STEPS: ("keras", "torch"), PRODUCT: ("product",), OVERHEAD: ("bare",)}
-DUELS = {"float32": (STEPS, PRODUCT, OVERHEAD), "bfloat16": (STEPS, PRODUCT)}
+# What a duel's contenders are there for; `cnn_mnist` is in all of them. A name that ends with @ is
+# that of the package as it was before.
+STEPS, PRODUCT, OVERHEAD, BEFORE = "steps", "product", "overhead", "before"
+OPPONENTS = {
+    STEPS: ("keras", "torch"),
+    PRODUCT: ("product",),
+    OVERHEAD: ("bare",),
+    BEFORE: ("cnn_mnist@", "small", "small@"),
+}
+DUELS: dict[str, tuple[str, ...]] = {"float32": (STEPS, PRODUCT, OVERHEAD, BEFORE)}
+if processor.precision() == "bfloat16":  # without instructions for it, PyTorch takes minutes a step
+    DUELS["bfloat16"] = (STEPS, PRODUCT, BEFORE)
+WIDE = "avx512f" in processor.instructions()
 
 # (precision, opponent) -> what it is called there, and how many times as fast we are to be.
 PEERS = {
-    ("float32", "keras"): ("Keras `fit`", 1.6),
-    ("float32", "torch"): ("PyTorch eager, channels last", 1.4),
-    ("bfloat16", "keras"): ("Keras mixed_bfloat16", 1.4),
-    ("bfloat16", "torch"): ("PyTorch autocast", 1.9),
+    ("float32", "keras"): ("Keras `fit`", 1.25 if WIDE else 1.5),
+    ("float32", "torch"): ("PyTorch eager, channels last", 1.5 if WIDE else 1.6),
+    ("bfloat16", "keras"): ("Keras mixed_bfloat16", 1.15),
+    ("bfloat16", "torch"): ("PyTorch autocast", 1.25),
+}
+# The same against before; with AVX-512 no slower, but for what two decimals can tell.
+AGAINST_BEFORE = {
+    "cnn_mnist": ("the default recipe", 0.99 if WIDE else 1.25),
+    "small": ("recipe `fast` of before", 0.99 if WIDE else 1.35),
 }
 SHARE_OF_PRODUCT = {"float32": 0.85, "bfloat16": 0.50}
 EVALUATION_SECONDS = {"float32": 1.8, "bfloat16": 0.6}
@@ -39,6 +55,7 @@ class Effort:
     burst_seconds: float = 2.0  # of a contender in a round
     runs: int = 9  # of everything else that is short
     seeds: int | None = None  # of every recipe; None for the number that its target names
+    before: Path | None = None  # a folder with the package as it was, to measure against
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,22 +63,29 @@ class Promise:
     """What a recipe is to reach."""
 
     accuracy: float  # in percent, the mean over the seeds
-    seconds: float  # of training
-    whole_seconds: float | None  # from the prompt to the end of the command; None for no target
+    seconds: float | None  # of training; None for no target
+    whole_seconds: float | None  # from the prompt to the end of the command
     seeds: int  # how many
+    # Shares of what it took before: of the training, and of the command.
+    share: float | None = None
+    whole_share: float | None = None
 
 
 PROMISES = {
-    "fast": Promise(accuracy=99.0, seconds=8, whole_seconds=16, seeds=10),
-    "accurate": Promise(accuracy=99.7, seconds=20 * 60, whole_seconds=None, seeds=3),
+    "fast": Promise(99.0, seconds=8, whole_seconds=16, seeds=10, share=0.5, whole_share=0.6),
+    "tiny": Promise(99.0, seconds=None, whole_seconds=None, seeds=5),
+    "accurate": Promise(99.7, seconds=20 * 60, whole_seconds=None, seeds=3, share=0.5),
 }
+EVAL_SHARE = 0.6  # of what `--mode=eval` took before
+ONE_EPOCH = {"torch": "PyTorch", "keras": "Keras"}
+TIMES_AS_FAST = 3.0  # as one epoch of those
 
 
 def duels(wanted: Sequence[str], effort: Effort) -> list[Row]:
     """Training steps a second, for each precision: `STEPS`, `PRODUCT` and `OVERHEAD` at a time."""
     rows = []
     for precision, possible in DUELS.items():
-        parts = [part for part in possible if part in wanted]
+        parts = [p for p in possible if p in wanted and (p != BEFORE or effort.before)]
         if parts:
             rates = _duel(precision, parts, effort)
             rows += [row for part in parts for row in duel_rows(part, precision, rates)]
@@ -73,7 +97,9 @@ def _duel(precision: str, parts: Sequence[str], effort: Effort) -> dict[str, lis
     with contextlib.ExitStack() as stack:
         contenders, bursts = [], []
         for name in names:  # one after the other: each start has the machine to itself
-            contender = stack.enter_context(duel.Contender(name, precision))
+            given = (effort.before,) if name.endswith("@") and effort.before else ()
+            contender = duel.Contender(name.rstrip("@"), precision, *given)
+            stack.enter_context(contender)
             contender.wait_until_ready()
             contenders.append(contender)
             bursts.append(duel.burst_of(contender, effort.burst_seconds))
@@ -104,6 +130,17 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
                 [step / product * ratio for ratio in ratios],
                 target=Target(SHARE_OF_PRODUCT[precision], at_least=True, possible=1),
             ),
+        ]
+    if part == BEFORE:
+        return [
+            Row(
+                f"a step of {title}, {precision}, against before",
+                duel.ratios(rates, name, f"{name}@"),
+                "x",
+                2,
+                Target(bound, at_least=True),
+            )
+            for name, (title, bound) in AGAINST_BEFORE.items()
         ]
     return [
         Row(
@@ -161,7 +198,13 @@ def recipe(name: str, effort: Effort) -> list[Row]:
     seeds = effort.seeds or (promise.seeds if promise else 1)
     # TensorFlow is read from the disk here, and not in the first run that counts.
     processes.run([*PROGRAM, "--mode=summary", f"--recipe={name}"])
-    return recipe_rows(name, [recipes.train(name, seed) for seed in range(seeds)])
+    if effort.before is None or not (promise and promise.share):
+        return recipe_rows(name, [recipes.train(name, seed) for seed in range(seeds)])
+    runs, earlier = [], []
+    for seed in range(seeds):
+        runs.append(recipes.train(name, seed))
+        earlier.append(recipes.train(name, seed, effort.before))
+    return recipe_rows(name, runs) + share_rows(name, runs, earlier)
 
 
 def recipe_rows(name: str, runs: Sequence[recipes.Training]) -> list[Row]:
@@ -169,7 +212,7 @@ def recipe_rows(name: str, runs: Sequence[recipes.Training]) -> list[Row]:
     promise = PROMISES.get(name)
     whole = promise.whole_seconds if promise else None
     accuracy = Target(promise.accuracy, at_least=True) if promise else None
-    training = Target(promise.seconds) if promise else None
+    training = Target(promise.seconds) if promise and promise.seconds else None
     percents = [100 * run.accuracy for run in runs]
     seconds = [run.training_seconds for run in runs]
     end = Target(whole) if whole else None
@@ -181,4 +224,72 @@ def recipe_rows(name: str, runs: Sequence[recipes.Training]) -> list[Row]:
     ]
 
 
-SINGLE: dict[str, Callable[[Effort], list[Row]]] = {"start": start, "memory": memory}
+def share_rows(
+    name: str, runs: Sequence[recipes.Training], earlier: Sequence[recipes.Training]
+) -> list[Row]:
+    """What trainings of a recipe took, as shares of what those before took, seed by seed."""
+    promise, pairs = PROMISES[name], list(zip(runs, earlier, strict=True))
+    shares = {
+        "training": ([run.training_seconds / was.training_seconds for run, was in pairs]),
+        "from the prompt to the result": ([run.seconds / was.seconds for run, was in pairs]),
+    }
+    bounds = (promise.share, promise.whole_share)
+    return [
+        Row(f"recipe `{name}`: {what}, against before", values, "x", 2, Target(bound))
+        for (what, values), bound in zip(shares.items(), bounds, strict=True)
+        if bound
+    ]
+
+
+def evaluation_command(effort: Effort) -> list[Row]:
+    """`--mode=eval` of a network of recipe `fast`, from the prompt to the report."""
+    with tempfile.TemporaryDirectory() as folder:
+        trees = [processes.ROOT, *([effort.before] if effort.before else [])]
+        command = [*PROGRAM, "--recipe=fast", f"--model_dir={folder}"]
+        processes.run(command, tree=trees[-1])  # which both can read
+        command = [*PROGRAM, "--mode=eval", f"--model_dir={folder}"]
+        rounds = [
+            [processes.run(command, tree=t).seconds for t in trees] for _ in range(effort.runs)
+        ]
+    rows = [Row("`--mode=eval`, from the prompt to the report", [r[0] for r in rounds], "s", 1)]
+    if effort.before:
+        shares = [mine / was for mine, was in rounds]
+        rows.append(Row("`--mode=eval`, against before", shares, "x", 2, Target(EVAL_SHARE)))
+    return rows
+
+
+def one_epoch(effort: Effort) -> list[Row]:
+    """Recipe `fast` beside one epoch as others publish it; both reach 99 %."""
+    rows: list[Row] = []
+    runs: dict[str, list[float]] = {name: [] for name in ("ours", *ONE_EPOCH)}
+    accuracies: dict[str, list[float]] = {name: [] for name in ONE_EPOCH}
+    for seed in range(effort.seeds or effort.runs):
+        runs["ours"].append(recipes.train("fast", seed).training_seconds)
+        for name in ONE_EPOCH:
+            program = str(processes.ROOT / "benchmarks" / "one_epoch.py")
+            done = processes.run([sys.executable, program, name, f"--seed={seed}"])
+            found = json.loads(done.output)
+            runs[name].append(found["seconds"])
+            accuracies[name].append(100 * found["accuracy"])
+    for name, title in ONE_EPOCH.items():
+        times = [theirs / mine for mine, theirs in zip(runs["ours"], runs[name], strict=True)]
+        rows += [
+            Row(f"one epoch in {title}: accuracy, mean", accuracies[name], "%", 2),
+            Row(f"one epoch in {title}: training", runs[name], "s", 1),
+            Row(
+                f"training of recipe `fast` against that in {title}",
+                times,
+                "x",
+                2,
+                Target(TIMES_AS_FAST, at_least=True),
+            ),
+        ]
+    return rows
+
+
+SINGLE: dict[str, Callable[[Effort], list[Row]]] = {
+    "eval": evaluation_command,
+    "one_epoch": one_epoch,
+    "start": start,
+    "memory": memory,
+}

@@ -21,12 +21,17 @@ class Run:
     peak_memory_mb: float  # the largest resident size of the process, in units of 10^6 bytes
 
 
-def environment() -> dict[str, str]:
-    """Of a program that takes its modules from here, wherever it runs."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def environment(tree: Path = ROOT) -> dict[str, str]:
+    """Of a program that takes its modules from a folder, wherever it runs."""
+    return {**os.environ, "PYTHONPATH": str(tree)}
 
 
-def run(command: Sequence[str], expected_code: int = 0, show_progress: bool = False) -> Run:
+def run(
+    command: Sequence[str],
+    expected_code: int = 0,
+    show_progress: bool = False,
+    tree: Path = ROOT,
+) -> Run:
     """Runs a program to its end, or ends it if this process is to end.
 
     The system counts the size of the process that starts a program as the program's own, so the
@@ -36,6 +41,7 @@ def run(command: Sequence[str], expected_code: int = 0, show_progress: bool = Fa
       command: program and arguments.
       expected_code: the exit code.
       show_progress: whether its stderr is the caller's.
+      tree: the folder that it runs in and takes its modules from.
 
     Raises:
       RuntimeError: it ended with another code; the message holds what it wrote last.
@@ -46,7 +52,8 @@ def run(command: Sequence[str], expected_code: int = 0, show_progress: bool = Fa
             command,
             stdout=stdout,
             stderr=None if show_progress else stderr,
-            env=environment(),
+            cwd=tree,
+            env=environment(tree),
         )
         try:
             _, status, usage = os.wait4(process.pid, 0)

@@ -31,15 +31,15 @@ class Training:
     seconds: float  # of the whole command, from the prompt to the end
 
 
-def train(name: str, seed: int) -> Training:
-    """Trains and evaluates a recipe from nothing, as a user does.
+def train(name: str, seed: int, tree: Path = processes.ROOT) -> Training:
+    """Trains and evaluates a recipe from nothing, as a user does, with the package in a folder.
 
     Raises:
       RuntimeError: it failed.
     """
     command = [sys.executable, "-m", "cnn_mnist.main", f"--recipe={name}", f"--seed={seed}"]
     with tempfile.TemporaryDirectory() as folder:
-        run = processes.run([*command, f"--model_dir={folder}"], show_progress=True)
+        run = processes.run([*command, f"--model_dir={folder}"], show_progress=True, tree=tree)
         report = json.loads(Path(folder, "report", "report.json").read_text())
     print(run.output, file=sys.stderr, end="")
     return Training(report["accuracy"], training_seconds(run.output), run.seconds)

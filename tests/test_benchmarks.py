@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import (
+    before,
     duel,
     flops,
     growth,
@@ -137,6 +138,9 @@ def test_rows_of_a_duel():
     assert share.values == pytest.approx([0.955176] * 2)  # 2 * 8.2049024 / 17.1798692
     (overhead,) = measures.duel_rows(measures.OVERHEAD, "float32", rates)
     assert overhead.values == pytest.approx([0, 2])
+    rates |= {"cnn_mnist@": [16.0, 11.0], "small": [30.0, 60.0], "small@": [20.0, 30.0]}
+    ratios = [row.values for row in measures.duel_rows(measures.BEFORE, "float32", rates)]
+    assert ratios == [[1.25, 2], [1.5, 2]]
 
 
 def test_rows_of_a_recipe():
@@ -149,6 +153,35 @@ def test_rows_of_a_recipe():
     ]
     assert {row.cells()[1] for row in measures.recipe_rows("tfjs", runs)} == {"-"}
     assert measures.recipe_rows("fast", [])[0].cells()[2] == "not measured"
+
+
+def test_shares_of_what_it_took_before():
+    runs = [recipes.Training(0.991, 3.0, 6.0), recipes.Training(0.99, 2.0, 7.0)]
+    earlier = [recipes.Training(0.99, 6.0, 12.0), recipes.Training(0.99, 8.0, 10.0)]
+    training, whole = measures.share_rows("fast", runs, earlier)
+    assert (training.values, whole.values) == ([0.5, 0.25], [0.5, 0.7])
+    assert training.cells()[1::3] == ("under 0.5 x", "yes")
+    (accurate,) = measures.share_rows("accurate", runs, earlier)
+    assert "training" in accurate.what
+
+
+def test_a_commit_in_a_worktree(tmp_path):
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    for what in ("was", "is"):
+        (repository / "what.py").write_text(f"print({what!r})\n")
+        for command in (("init", "-q"), ("add", "."), ("commit", "-qm", what)):
+            subprocess.run(["git", *author, *command], cwd=repository, check=True)
+    with before.worktree("HEAD~1", repository) as tree:
+        done = processes.run([sys.executable, "-c", "import what"], tree=tree)
+        assert done.output == "was\n"
+    assert not tree.exists()
+    with (
+        pytest.raises(RuntimeError, match="^git worktree add: .*no_such_commit"),
+        before.worktree("no_such_commit", repository),
+    ):
+        pass
 
 
 def test_training_seconds():

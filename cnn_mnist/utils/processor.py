@@ -12,7 +12,7 @@ def precision(cpuinfo: Path = CPUINFO) -> str:
     Without such instructions bfloat16 is the slower of the two. Where the processor cannot be
     asked, on other systems than Linux, the answer is `float32`.
     """
-    return "bfloat16" if BFLOAT16_INSTRUCTIONS & _instructions(cpuinfo) else "float32"
+    return "bfloat16" if BFLOAT16_INSTRUCTIONS & instructions(cpuinfo) else "float32"
 
 
 def onednn_pays(cpuinfo: Path = CPUINFO) -> bool:
@@ -22,10 +22,10 @@ def onednn_pays(cpuinfo: Path = CPUINFO) -> bool:
     (AVX512-VNNI and the like: `DefaultOneDnnPolicy` in its `core/util/port.cc`). With AVX2 alone
     they are the faster ones as well: see docs/speed.md.
     """
-    return "avx2" in _instructions(cpuinfo)
+    return "avx2" in instructions(cpuinfo)
 
 
-def _instructions(cpuinfo: Path) -> set[str]:
+def instructions(cpuinfo: Path = CPUINFO) -> set[str]:
     """What Linux says that the processor can do; nothing where it cannot be asked."""
     try:
         lines = cpuinfo.read_text().splitlines()
