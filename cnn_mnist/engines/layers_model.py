@@ -149,6 +149,7 @@ def _same(net: Any, config: Mapping[str, Any]) -> Any:
 COMPUTE: dict[str, Callable[..., Any]] = {
     "Conv2D": conv2d,
     "MaxPooling2D": max_pooling2d,
+    "GlobalAveragePooling2D": lambda net, config: net.mean(axis=(1, 2)),
     "BatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "Dense": dense,

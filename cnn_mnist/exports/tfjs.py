@@ -86,6 +86,7 @@ BATCH_NORM = Layer(
 )
 RELU = Layer("Activation", "relu", {"activation": "relu"})
 MAX_POOL = Layer("MaxPooling2D", "max_pool", {"pool_size": [2, 2], "strides": [2, 2]})
+MEAN_POOL = Layer("GlobalAveragePooling2D", "mean_pool")
 FLATTEN = Layer("Flatten", "flatten")
 IMAGES = Layer("InputLayer", "images", {"sparse": False})
 
@@ -135,6 +136,10 @@ def layers_of(network: str, dropout_rate: float, form: Form = MNIST) -> list[Lay
         "tfjs": [*pooled, *pooled, FLATTEN, dropout, dense("softmax")],
         "quick_cnn": [*pooled, *pooled, *head],
         "small_cnn": [*pooled, conv2d(activation="relu"), *pooled, *head],
+        "tiny_cnn": [
+            *[*normed, RELU, *normed, MAX_POOL, RELU, *normed, RELU, *normed, RELU],
+            *[MEAN_POOL, dropout, dense("softmax")],
+        ],
         "deep_cnn": deep,
         "committee": _side_by_side(_numbered(deep), MEMBERS),
         "keras_mlp": [*unit_columns(form), *mlp],

@@ -105,6 +105,12 @@ def max_pool_relu(net: Any, name: str) -> Any:
         return _noted(tf.nn.relu(tf.nn.max_pool2d(net, ksize=2, strides=2, padding="VALID")))
 
 
+def mean_pool(net: Any, name: str) -> Any:
+    """The mean over all pixels: `[B, H, W, C]` -> `[B, C]`."""
+    with tf.name_scope(name):
+        return _noted(tf.reduce_mean(net, axis=[1, 2]))
+
+
 def flatten(net: Any) -> Any:
     """`[B, H, W, C]` -> `[B, H * W * C]`, row by row, the channels of a pixel side by side."""
     with tf.name_scope("flatten"):

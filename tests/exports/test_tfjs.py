@@ -32,6 +32,11 @@ LAYERS = {
     "small_cnn": (
         "conv2d max_pool relu conv2d_1 conv2d_2 max_pool_1 relu_1 flatten dense dropout dense_1"
     ),
+    "tiny_cnn": (
+        "conv2d batch_normalization relu conv2d_1 batch_normalization_1 max_pool relu_1 "
+        "conv2d_2 batch_normalization_2 relu_2 conv2d_3 batch_normalization_3 relu_3 "
+        "mean_pool dropout dense"
+    ),
     "deep_cnn": DEEP,
     "committee": " ".join(
         ["images"]

@@ -38,6 +38,12 @@ DEEP_OUTPUTS = [
     (256,),
     (10,),
 ]
+TINY = {
+    "conv2d": (3, 3, 1, 8),
+    "conv2d_1": (3, 3, 8, 8),
+    "conv2d_2": (3, 3, 8, 12),
+    "conv2d_3": (3, 3, 12, 12),
+}
 COLOUR = {
     "conv2d": (3, 3, 1, 32),
     "conv2d_1": (3, 3, 32, 64),
@@ -85,6 +91,16 @@ VARIABLES = {
         "dense_1/kernel": (128, 10),
         "dense_1/bias": (10,),
     },
+    "tiny_cnn": {
+        **{f"{name}/kernel": shape for name, shape in TINY.items()},
+        **{
+            f"{name.replace('conv2d', 'batch_normalization')}/{variable}": shape[-1:]
+            for name, shape in TINY.items()
+            for variable in ("gamma", "beta", "moving_mean", "moving_variance")
+        },
+        "dense/kernel": (12, 10),
+        "dense/bias": (10,),
+    },
     "deep_cnn": DEEP,
     "committee": {
         f"column_{member}/{name}": shape
@@ -123,6 +139,7 @@ PARAMETERS = {
     "tfjs": 5_994,
     "quick_cnn": 212_682,
     "small_cnn": 81_258,
+    "tiny_cnn": 3_018,
     "deep_cnn": 1_439_722,
     "committee": MEMBERS * 1_439_722,
     "keras_mlp": 118_282,
@@ -154,6 +171,10 @@ OUTPUT_SHAPES = {
         (128,),
         (10,),
     ],
+    "tiny_cnn": [
+        *[*[(26, 26, 8)] * 2, (24, 24, 8), (24, 24, 8), (12, 12, 8)],
+        *[*[(10, 10, 12)] * 2, *[(8, 8, 12)] * 2, (12,), (10,)],
+    ],
     "deep_cnn": DEEP_OUTPUTS,
     "committee": MEMBERS * DEEP_OUTPUTS,
     "keras_mlp": [(28, 28, 1), (784,), (128,), (128,), (10,)],
@@ -166,6 +187,7 @@ POOLED = {
     "tfjs": {"conv2d": True, "conv2d_1": True},
     "quick_cnn": {"conv2d": True, "conv2d_1": True},
     "small_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True},
+    "tiny_cnn": {"conv2d": False, "conv2d_1": True, "conv2d_2": False, "conv2d_3": False},
     "deep_cnn": {"conv2d": False, "conv2d_1": True, "conv2d_2": False},
     "colour_cnn": {"conv2d": True, "conv2d_1": False, "conv2d_2": True, "conv2d_3": True},
 }
@@ -241,14 +263,14 @@ def in_numpy(name, w, images):
     net = images.astype(np.float64)
     for layer in POOLED.get(name, {}):
         net = convolved(net, layer, {"cnn": 2, "colour_cnn": 1}.get(name, 0))
-        if name in ("deep_cnn", "colour_cnn"):
+        if name in ("tiny_cnn", "deep_cnn", "colour_cnn"):
             net = normalized(net, layer.replace("conv2d", "batch_normalization"))
         net = np.maximum(net, 0)
         net = pooled(net) if POOLED[name][layer] else net
     if name == "keras_mlp":
         length = np.linalg.norm(net, axis=1, keepdims=True)
         net = net / np.where(length == 0, 1, length)
-    net = net.reshape(len(images), -1)
+    net = net.mean(axis=(1, 2)) if name == "tiny_cnn" else net.reshape(len(images), -1)
     names = [layer for layer in ("dense", "dense_1", "dense_2") if f"{layer}/kernel" in w]
     for layer in names[:-1]:
         net = np.maximum(dense(net, layer), 0)
@@ -303,6 +325,7 @@ def test_initial_weights_follow_the_seed_and_differ_between_layers(name):
         ("tfjs", "normal"),
         ("quick_cnn", "he"),
         ("small_cnn", "he"),
+        ("tiny_cnn", "he"),
         ("deep_cnn", "he"),
         ("committee", "he"),
         ("colour_cnn", "he"),
@@ -332,7 +355,7 @@ def test_dropout_acts_in_training_alone(name, images):
     plain = evaluating.run(evaluating.logits, images)
     np.testing.assert_array_equal(evaluating.run(evaluating.logits, images), plain)
     assert np.abs(training.run(training.logits, images) - plain).max() > 1e-3
-    if name in ("deep_cnn", "committee", "colour_cnn"):
+    if name in ("tiny_cnn", "deep_cnn", "committee", "colour_cnn"):
         return  # which in training normalize by the batch
     without = Built(name, training=True, dropout_rate=0.0)
     np.testing.assert_allclose(without.run(without.logits, images), plain, rtol=1e-5, atol=1e-6)
