@@ -7,7 +7,7 @@ would end with weights that no single run gives.
 import dataclasses
 import importlib.metadata
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,35 @@ def with_noted_names(data: Dataset, model_dir: str | Path) -> Dataset:
     if there is None or form != bare or limits.sizes(there) != limits.sizes(form):
         return data
     return dataset.with_names(data, there.class_names)
+
+
+def trained(
+    model_dir: str | Path,
+    recipe: str | Recipe | None,
+    data: Dataset | None,
+    data_dir: str | None,
+    class_names: Sequence[str] | None,
+) -> tuple[Recipe, Dataset]:
+    """What was trained in `model_dir`, and a data set of that form, its classes named.
+
+    Args:
+      recipe: what was trained there; None for what is noted there.
+      data: the images; None for those of `data_dir`.
+      data_dir: a folder that `dataset.load` can read; None for the MNIST inside the package.
+      class_names: in the order of the labels; None for those of the data, or, if these are mere
+        numbers, those noted there.
+
+    Raises:
+      RecordError: the note cannot be read, or the data are of another form.
+      RecipeError: there is no such recipe.
+      DatasetError: images that cannot be read.
+    """
+    known = recipe_of(model_dir, recipe)
+    require_known(known)
+    if data is None:
+        _, data = load(known, model_dir, data_dir, fixed=())
+    require_form(data.form, model_dir)
+    return known, dataset.with_names(with_noted_names(data, model_dir), class_names)
 
 
 def require_form(form: Form, model_dir: str | Path) -> None:

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_mnist.checkpoints import record
-from cnn_mnist.data import dataset
 from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.evaluation.metrics import Report
 from cnn_mnist.evaluation.robustness import Robustness, measured
-from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, curves, pages
 from cnn_mnist.utils.curves import Curves
@@ -87,12 +85,8 @@ def evaluate(
       CurvesError, OSError: the disk is full.
     """
     model_dir = str(model_dir)
-    known = record.recipe_of(model_dir, recipe)
-    require_known(known)
-    if data is None:
-        _, data = record.load(known, model_dir, data_dir, fixed=())
-    record.require_form(data.form, model_dir)
-    form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
+    known, data = record.trained(model_dir, recipe, data, data_dir, class_names)
+    form = data.form
     # Started first: it gets ready while TensorFlow loads.
     own = Painter() if painter is None else contextlib.nullcontext(painter)
     with own as painter, console.shown(progress=False):

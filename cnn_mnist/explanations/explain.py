@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn_mnist.checkpoints import record
-from cnn_mnist.data import dataset, limits
+from cnn_mnist.data import limits
 from cnn_mnist.data.dataset import Dataset, Split
 from cnn_mnist.data.form import Form
 from cnn_mnist.explanations.shown import Filters, Shown
-from cnn_mnist.models.tables import require_known
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.utils import console, pages
 from cnn_mnist.utils.errors import InputError
@@ -138,12 +137,8 @@ def explain(
       OSError: the folder cannot be written.
     """
     model_dir = str(model_dir)
-    known = record.recipe_of(model_dir, recipe)
-    require_known(known)
-    if data is None:
-        _, data = record.load(known, model_dir, data_dir, fixed=())
-    record.require_form(data.form, model_dir)
-    form = dataset.with_names(record.with_noted_names(data, model_dir), class_names).form
+    known, data = record.trained(model_dir, recipe, data, data_dir, class_names)
+    form = data.form
     asked = None if images is None else _checked(images, labels, names, form)
     folder = Path(model_dir) / FOLDER if out is None else Path(out)
     with Painter() as painter, console.shown(progress=False):
