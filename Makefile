@@ -38,7 +38,7 @@ help:
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types (make lint-web: the page's)"
-	@echo "make bench          measure speed, memory and accuracy against every target; one hour"
+	@echo "make bench          measure speed, memory and accuracy against every target; one hour (BEFORE=COMMIT)"
 	@echo "make bench-quick    the steps a second beside Keras and PyTorch alone; under 5 minutes"
 	@echo "make growth         time and memory against batch size and number of images"
 	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
@@ -115,8 +115,10 @@ lint: $(VENV)/installed-lint
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports >/dev/null || $(BIN)/lint-imports
 
+# BEFORE=COMMIT: measure against the package as it was then, too.
 bench: bench-peers
-	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results.md
+	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results.md \
+		$(if $(BEFORE),--before=$(BEFORE))
 
 bench-quick: bench-peers
 	@.venv-bench/bin/python -m benchmarks.bench --rows=steps --rounds=7
