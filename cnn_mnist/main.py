@@ -35,7 +35,7 @@ from cnn_mnist.utils.process import end_program
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
-STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
+STRATEGIES = ("auto", "mirrored", "multi_worker", "parameter_server", "sync")
 LONGEST_TIMEOUT = 1e9  # seconds
 HELPERS = ("worker", "ps")  # roles that need no model_dir
 
@@ -282,8 +282,13 @@ def check_cluster(cluster: Cluster | None, recipe: Recipe) -> None:
         raise UsageError("--strategy=mirrored: is for one process, but TF_CONFIG names a cluster")
     if FLAGS.steps_per_call > 1:
         raise UsageError(f"--steps_per_call={FLAGS.steps_per_call}: expected 1 in a cluster")
+    if FLAGS.strategy != "multi_worker" and cluster.workers and not cluster.ps:
+        raise UsageError(
+            f"TF_CONFIG: cluster.ps: expected at least one address with --strategy={FLAGS.strategy}"
+            ", found none; name a parameter server, or use --strategy=multi_worker"
+        )
     trainers = len(cluster.trainers)
-    if FLAGS.strategy == "sync" and recipe.batch_size < trainers:
+    if FLAGS.strategy in ("multi_worker", "sync") and recipe.batch_size < trainers:
         raise UsageError(
             f"--batch_size={recipe.batch_size}: expected at least {trainers}, an image for the "
             "chief and for each worker"
@@ -297,6 +302,8 @@ def chosen_options(cluster: Cluster | None) -> Options:
     given: dict[str, Any] = {name: FLAGS[name].value for name in names}
     if cluster and FLAGS.strategy == "auto":
         given["strategy"] = "parameter_server"
+    elif not cluster and FLAGS.strategy == "multi_worker":  # of one process
+        given["strategy"] = "auto"
     return Options(cluster=cluster, **given)
 
 

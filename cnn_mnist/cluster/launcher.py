@@ -202,7 +202,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--workers", type=_count(0), default=2, help="How many train beside the chief.")
-    add("--ps", type=_count(1), default=1, help="How many parameter servers.")
+    add("--ps", type=_count(0), default=1, help="How many parameter servers.")
     add(
         "--evaluator",
         action=argparse.BooleanOptionalAction,

@@ -22,6 +22,7 @@ LOOK_EVERY = 0.5  # seconds
 CONNECT_WITHIN = 2.0  # seconds
 GONE_AFTER = 3  # looks in a row, lest a moment without network end a job
 TELL_AFTER, TELL_EVERY = 3.0, 30.0  # seconds
+CHIEF = "the chief"
 GRACE = 10.0  # seconds that the others go on after a signal, so that the chief can save
 
 

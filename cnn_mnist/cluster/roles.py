@@ -1,5 +1,6 @@
 """What the processes of a `TF_CONFIG` cluster do: chief, worker, parameter server, evaluator."""
 
+import contextlib
 import logging
 import time
 from typing import Any
@@ -37,6 +38,8 @@ def play(settings: Settings, recipe: Recipe, data: Dataset) -> int:
         else.
     """
     cluster, what = settings.cluster, record.of(recipe, data)
+    if settings.strategy == "multi_worker" and cluster.role != "evaluator":
+        return _train_together(settings, what, data)
     if cluster.role == "chief":
         return _lead(settings, what, data)
     with console.shown(progress=True) as screen:
@@ -51,6 +54,33 @@ def play(settings: Settings, recipe: Recipe, data: Dataset) -> int:
             target = _listen(cluster)
             peers.wait_for(peers.addresses(cluster, "ps"), settings.cluster_timeout, screen.print)
             received = distributed.follow(settings, target, what, data.train, screen)
+    return 128 + received if received else 0
+
+
+def _train_together(settings: Settings, what: Record, data: Dataset) -> int:
+    """Trains as the chief or as a worker, in step with the others."""
+    cluster = settings.cluster
+    with contextlib.ExitStack() as stack:
+        if cluster.role == "chief":
+            begun_ = begun(what, settings.model_dir, progress=True)
+            first_step, screen = stack.enter_context(begun_)
+            is_done = tell_start(first_step, what.recipe, data, progress=True)
+        else:
+            screen = stack.enter_context(console.shown(progress=True))
+        start = time.monotonic()
+        stack.enter_context(console.quiet_cluster())
+        from cnn_mnist.cluster.together import Member
+
+        member = Member(settings, _listen(cluster), what, data.train, screen)
+        if cluster.role == "worker":
+            received = member.follow()
+        elif is_done:
+            member.tell_done()
+            return 0
+        else:
+            received = member.lead()
+            run = result(settings.model_dir, time.monotonic() - start)
+            tell_end(run, first_step, received, progress=True)
     return 128 + received if received else 0
 
 
@@ -87,8 +117,9 @@ def _listen(cluster: Cluster) -> str:
     from cnn_mnist.utils import sessions
 
     config = sessions.config()
-    if cluster.role == "ps":  # parts of several workers' graphs at a time
+    if cluster.role == "ps" or not cluster.ps:  # parts of several workers' graphs at a time
         config.inter_op_parallelism_threads = 0
+    config.experimental.collective_group_leader = "/job:chief/replica:0/task:0"
     spec = tf.train.ClusterSpec(cluster.spec)
     server = tf.distribute.Server(spec, cluster.role, cluster.index, config=config)
     _SERVERS.append(server)

@@ -184,9 +184,6 @@ def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     for job, expected in (("chief", "exactly one address"), ("evaluator", "at most one address")):
         if len(every[job]) > 1:
             raise _error(f"cluster.{job}", expected, len(every[job]), "keep one of them")
-    if every["worker"] and not every["ps"]:
-        remedy = "name a parameter server, which holds the variables"
-        raise _error("cluster.ps", "at least one address", "none", remedy)
     return every
 
 

@@ -30,6 +30,16 @@ def for_cluster(own_job: str) -> Any:
     return proto
 
 
+def for_all_reduce() -> Any:
+    """The same for a process that adds up its gradients with those of others.
+
+    Steps wait for others while the input and the sums need threads. The strategy sets the filters.
+    """
+    proto = for_cluster("")
+    proto.inter_op_parallelism_threads = 0
+    return proto
+
+
 def for_replicas() -> Any:
     """The same for a network with a replica on each of several devices.
 
