@@ -135,7 +135,7 @@ class Trainer:
         tf.compat.v1.add_to_collection(ASKED, asked)
 
 
-class Together(estimator.SessionRunHook):
+class InStep(estimator.SessionRunHook):
     """Begins with the chief's variables, and ends with the step in which anybody is asked to.
 
     It must be the first hook: before, a worker has no variables worth looking at.

@@ -63,7 +63,7 @@ class Member:
     ) -> None:
         self._settings, self._record, self._split = settings, record, split
         self._target, self._screen, self._cluster = target, screen, settings.cluster
-        self._others = peers.addresses(settings.cluster, "chief", "worker")
+        self._others = peers.addresses(settings.cluster)
         self._board = Board(target, settings.cluster)
 
     def lead(self) -> signal.Signals | None:
@@ -71,6 +71,7 @@ class Member:
 
         Raises:
           ClusterError: another process is gone.
+          JobError: another process was told to end.
           NonFiniteError, SaveError, CurvesError: as of `training.train`.
         """
         recipe, model_dir = self._record.recipe, self._settings.model_dir
@@ -88,15 +89,15 @@ class Member:
         step = restore.saved_step(model_dir)
         # Who left earlier would be missed by those who are still in the last step.
         self._wait(self._all_are_through, self._settings.cluster_timeout)
-        self._board.write(
-            board.DONE,
-            board.WELL
-            if step >= recipe.steps
-            else f"{' and '.join(asked)} was told to end, and step {step:,} is saved: start the "
-            "same commands again, and they resume there",
-        )
+        done = board.WELL
+        if step < recipe.steps:
+            done = (
+                f"{' and '.join(asked)} was told to end, and step {step:,} is saved: start the "
+                "same commands again, and they resume there"
+            )
+        self._board.write(board.DONE, done)
         self._wait(lambda: not self._there(), LAST_WORDS)
-        return watch.received
+        return self._received(watch, done)
 
     def tell_done(self) -> None:
         """As the chief, tells workers, if any come, that nothing is left to train."""
@@ -126,9 +127,7 @@ class Member:
                     self._board.write(self._cluster.name, board.WELL)
                     while (done := self._board.read(board.DONE)) is None:
                         time.sleep(peers.LOOK_EVERY)
-        if done != board.WELL and watch.received is None:
-            raise JobError(done)
-        return watch.received
+        return self._received(watch, done)
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[Watch]:
@@ -142,7 +141,7 @@ class Member:
         """Takes steps until the last, or until somebody is told to end: their names."""
         settings, recipe = self._settings, self._record.recipe
         chief = "" if settings.cluster.role == "chief" else peers.CHIEF
-        together = all_reduce.Together(lambda: watch.after_last_step(chief))
+        in_step = all_reduce.InStep(lambda: watch.after_last_step(chief))
         with contextlib.ExitStack() as stack:
             index_log = stack.enter_context(self._index_log())
             stack.enter_context(naming_shard(self._split))
@@ -155,17 +154,24 @@ class Member:
             config = at_server(config, all_reduce.strategy(settings.cluster), self._target)
             params = params_of(recipe, self._record.form)
             classifier = estimator.Estimator(trainer.model_fn, config=config, params=params)
-            of_run = [together, hooks.FiniteGuard(), *more_hooks]
+            of_run = [in_step, hooks.FiniteGuard(), *more_hooks]
             classifier.train(trainer.input_fn, hooks=of_run, max_steps=recipe.steps)
         names = [
             peers.CHIEF,
             *(f"worker {index}" for index in range(len(settings.cluster.workers))),
         ]
-        return [names[index] for index in together.asked]
+        return [names[index] for index in in_step.asked]
+
+    @staticmethod
+    def _received(watch: Watch, done: str) -> signal.Signals | None:
+        """The signal that ended this process; one of another process is an error."""
+        if done != board.WELL and watch.received is None:
+            raise JobError(done)
+        return watch.received
 
     def _there(self) -> list[str]:
         """The names of the others that are there."""
-        return [name for name, where in self._others.items() if peers.reachable(where)]
+        return [name for name, where in self._others.items() if peers.is_there(where)]
 
     def _all_are_through(self) -> bool:
         """Whether every worker that is there has taken its last step."""
@@ -185,7 +191,7 @@ class Member:
         while told is None:
             time.sleep(peers.LOOK_EVERY)
             with contextlib.suppress(tf.errors.OpError):  # it has just ended
-                if waiting.note(peers.reachable(self._settings.cluster.chief)):
+                if waiting.note(peers.is_there(self._settings.cluster.chief)):
                     if self._board.read(board.DONE) is not None:
                         return True
                     told = self._board.read(board.TRAINED)

@@ -3,42 +3,18 @@
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 
-from cnn_mnist.cluster.peers import GONE_AFTER, LOOK_EVERY, ClusterError, Waiting
-from cnn_mnist.cluster.tf_config import host_and_port
+from cnn_mnist.cluster import peers
+from cnn_mnist.cluster.peers import ClusterError, Waiting
 from cnn_mnist.utils.process import SIGNALS, leave
 
-ANSWER_WITHIN = 2.0  # seconds
+GONE_AFTER = 3  # looks in a row, lest a moment end a job
 # Seconds after a signal in which the step that all are in should have ended.
 GRACE = 20.0
-# RFC 9113, 3.4: what a client sends first, with an empty frame of settings, and the type of the
-# frame that a server sends first. TensorFlow's server speaks HTTP/2.
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-FRAME_HEADER, SETTINGS = 9, 4
-THERE, SILENT, GONE = "there", "silent", "gone"
-
-
-def look(address: str) -> str:
-    """How the process at an address is.
-
-    Returns:
-      THERE: its server answers. GONE: its machine says that nothing listens there. SILENT: neither;
-      the process is stopped, or its machine or the network between is down.
-    """
-    try:
-        with socket.create_connection(host_and_port(address), ANSWER_WITHIN) as connection:
-            connection.sendall(PREFACE)
-            answer = connection.recv(FRAME_HEADER, socket.MSG_WAITALL)
-    except ConnectionError:
-        return GONE
-    except OSError:
-        return SILENT
-    return THERE if len(answer) == FRAME_HEADER and answer[3] == SETTINGS else GONE
 
 
 class Watch:
@@ -48,7 +24,7 @@ class Watch:
     that neither an exception nor a signal's handler can end. So this thread ends the process, with
     a line that names who is gone. It loses nothing: a checkpoint is whole whenever its writer ends.
 
-    After a signal, the step that all are in is the last (`all_reduce.Together`). Where that does
+    After a signal, the step that all are in is the last (`all_reduce.InStep`). Where that does
     not come to an end within `GRACE` seconds, or after a second signal, this thread ends the
     process.
 
@@ -100,10 +76,10 @@ class Watch:
 
     def find_lost(self) -> None:
         """Gives the thread the time to see who is gone, and to end this process."""
-        self._over.wait((GONE_AFTER + 1) * LOOK_EVERY + ANSWER_WITHIN)
+        self._over.wait((GONE_AFTER + 1) * peers.LOOK_EVERY + peers.ANSWER_WITHIN)
 
     def _look_until_over(self) -> None:
-        while not self._over.wait(LOOK_EVERY):
+        while not self._over.wait(peers.LOOK_EVERY):
             self._look_for_signals()
             try:
                 self._look()
@@ -112,9 +88,10 @@ class Watch:
 
     def _look(self) -> None:
         for name, address in self._others.copy().items():
-            found = look(address)
-            self._misses[name] = self._misses[name] + 1 if found == GONE else 0
-            self._waiting[name].note(found == THERE, " to answer")
+            found = peers.look(address)
+            self._misses[name] = self._misses[name] + 1 if found == peers.GONE else 0
+            if found != peers.GONE:
+                self._waiting[name].note(found == peers.THERE, " to answer")
         names = [name for name in self._others if self._misses[name] >= GONE_AFTER]
         if names:
             raise ClusterError(gone({name: self._others[name] for name in names}))
