@@ -137,9 +137,10 @@ class Training:
             # The folder of each is its own, so that what it writes there can be told.
             reads = name in ("chief", "evaluator")
             place = self._folder / MODEL_DIR if reads else MODEL_DIR
-            command, config = PROGRAM, {"TF_CONFIG": self._configs[name]}
+            command: tuple[str, ...] = PROGRAM
             if self._network:
                 command = ("-m", "stress.networks", self._network.space(name))
+            config = {"TF_CONFIG": self._configs[name]}
             flags = [*self._flags, f"--model_dir={place}"]
             self._running[name] = Run(flags, self._folder / name, command, env=config)
 
@@ -167,7 +168,10 @@ class Training:
             if kind.end:
                 self.do(victim, kind.end)
                 self._running[victim].wait()  # which has lost the others
-            self.start(*TRAINERS)
+            # The evaluator may have lost a chief that was silent for so long.
+            self.do("evaluator", "SIGKILL")
+            self._running["evaluator"].wait()
+            self.start(*NAMES)
         return done
 
     def do(self, name: str, what: str) -> None:
