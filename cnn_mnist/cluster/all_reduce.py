@@ -2,11 +2,8 @@
 
 Every process holds all variables, computes the gradient of its rows of the batch, and adds it up
 with those of the others by all-reduce. So the variables of all stay the same.
-
-Shapes are written with these axes: b rows of a part of a batch, H height, W width.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
@@ -17,7 +14,8 @@ from cnn_mnist import estimator
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
-from cnn_mnist.data.dataset import DatasetError, Examples
+from cnn_mnist.data.dataset import Examples
+from cnn_mnist.data.input_fns import rows_of_step
 from cnn_mnist.models import parts
 from cnn_mnist.models.model_fn import given, minimized, spec
 from cnn_mnist.recipes import Recipe
@@ -65,8 +63,7 @@ class Trainer:
         """
         self._cluster, self._model_dir = settings.cluster, settings.model_dir
         self._batch_size, self._index_log, self._is_asked = recipe.batch_size, index_log, is_asked
-        self._batches = split.batches(recipe.batch_size, recipe.seed)
-        self._image_shape = split.image_shape
+        self._split, self._batches = split, split.batches(recipe.batch_size, recipe.seed)
 
     def input_fn(self) -> Any:
         """A data set without images: a step knows its number, and picks out its images itself."""
@@ -76,6 +73,10 @@ class Trainer:
         self, features: Any, labels: Any, mode: str, params: dict[str, Any], config: Any
     ) -> Any:
         """`cnn_model_fn` of one replica, whose step is taken together with the others."""
+        return self._spec(mode, params)
+
+    @tf.autograph.experimental.do_not_convert  # the strategy would have AutoGraph rewrite all of it
+    def _spec(self, mode: str, params: dict[str, Any]) -> Any:
         recipe, form = given(params)
         replica = tf.distribute.get_replica_context()
         rank = int(tf.get_static_value(replica.replica_id_in_sync_group))
@@ -84,14 +85,14 @@ class Trainer:
         step = tf.cast(tf.compat.v1.train.get_global_step().read_value(), tf.int64)
         part = parts.Part(step, first, end - first, self._batch_size)
         parts.set_part(part)
-        images, labels = self._images(part)
+        features, labels = rows_of_step(self._split, self._batches, part, self._index_log)
         # The strategy takes the mean over replicas: a larger part has to count for more.
         share = part.size * replicas / self._batch_size
 
         def minimize(descent: Any, objective: Any, loss: Any, *others: Any) -> Any:
             return minimized(descent, _times(share, objective), loss, *others)
 
-        made = spec({"x": images}, labels, mode, recipe, minimize, form)
+        made = spec(features, labels, mode, recipe, minimize, form)
         self._add_asked(replica)
         variables = tf.compat.v1.global_variables()
         _add_spread(replica, variables, is_source=rank == 0)
@@ -101,24 +102,6 @@ class Trainer:
         else:  # what is in the chief's checkpoint follows
             scaffold = tf.compat.v1.train.Scaffold(init_op=_zeroed(variables))
         return made._replace(loss=_times(share, made.loss), scaffold=scaffold)
-
-    def _images(self, part: parts.Part) -> tuple[Any, Any]:
-        """The images, `uint8 [b, H, W]` or `[b, H, W, 3]`, and labels, `int32 [b]`, of a part."""
-        where = part[1:3]
-
-        def picked(step: Any) -> tuple[np.ndarray, np.ndarray]:
-            if self._index_log:
-                images = self._batches.indices(int(step), *where).tolist()
-                print(json.dumps({"step": int(step), "images": images}), file=self._index_log)
-            try:
-                return self._batches.rows(int(step), *where)
-            except DatasetError:  # raised here, it would reach the screen as a traceback
-                return np.empty([0, *self._image_shape], np.uint8), np.empty(0, np.int32)
-
-        with tf.name_scope("input"), tf.device("CPU:0"):
-            images, labels = tf.numpy_function(picked, [part.step], (tf.uint8, tf.int32))
-            images = tf.ensure_shape(images, [part.size, *self._image_shape])
-            return images, tf.ensure_shape(labels, [part.size])
 
     def _add_asked(self, replica: Any) -> None:
         own = self._cluster.trainers.index(self._cluster.address)

@@ -80,7 +80,7 @@ class Launcher:
     """The processes, from their start to their end.
 
     Chief and workers train together or not at all: if one fails, the others end by themselves, and
-    then all are started again. Nobody needs the evaluator, which is started again alone.
+    then all are started again. Nobody needs the evaluator.
     """
 
     def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
@@ -88,7 +88,7 @@ class Launcher:
         self._configs, self._flags = configs, flags
         self._width = max(map(len, configs))
         self._trainers = [name for name in configs if name != EVALUATOR]
-        self._restarts = {EVALUATOR: restarts, CHIEF: restarts}  # the chief's are those of all
+        self._restarts = restarts
         self._running: dict[str, subprocess.Popen] = {}
         self._codes: dict[str, int] = {}
         self._printers: list[threading.Thread] = []
@@ -173,33 +173,23 @@ class Launcher:
             self._say(name, f"ended with {code}\n", sys.stderr)
         if self._received:
             return
-        if name == EVALUATOR:
-            if code not in (0, 2) and self._codes.get(CHIEF, 0) == 0 and self._may_restart(name):
-                self._start(name)
-            return
-        if code and not self._failed and self._codes.get(CHIEF, 1):  # trained, if the chief says so
+        if code and name != EVALUATOR and not self._failed and self._codes.get(CHIEF, 1):
             self._failed = code
             # A wrong flag ends all at once; otherwise they end by themselves, and name who is gone.
             self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
         if not (self._failed and self._is_over()):
             return
-        self._stop_at = self._kill_at = math.inf
-        if self._failed != 2 and self._may_restart(CHIEF):
-            self._failed = 0
-            self._codes = {name: code for name, code in self._codes.items() if name == EVALUATOR}
-            self._start_all(self._trainers)
-        else:
+        if self._failed == 2 or not self._restarts:
             self._stop_at = time.monotonic()  # the evaluator would only wait
-
-    def _may_restart(self, name: str) -> bool:
-        """Whether the chief, and all workers with it, or the evaluator may be started again."""
-        if not self._restarts[name]:
-            return False
-        self._restarts[name] -= 1
-        what = "it is" if name == EVALUATOR else "chief and workers are"
-        left = self._restarts[name]
-        self._say(name, f"{what} started again, and may be {left} times more\n", sys.stderr)
-        return True
+            return
+        self._restarts -= 1
+        again = f"chief and workers are started again, and may be {self._restarts} times more\n"
+        self._say(CHIEF, again, sys.stderr)
+        self._failed, self._stop_at, self._kill_at = 0, math.inf, math.inf
+        ended = [name for name, code in self._codes.items() if code or name != EVALUATOR]
+        for each in ended:
+            del self._codes[each]
+        self._start_all(ended)
 
     def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
         try:

@@ -6,7 +6,6 @@ are in. If one is gone, all end: started again, they meet at the newest checkpoi
 """
 
 import contextlib
-import dataclasses
 import json
 import signal
 import tempfile
@@ -19,28 +18,23 @@ import tensorflow as tf
 from rich.console import Console
 
 from cnn_mnist import estimator
-from cnn_mnist.checkpoints import restore, saver
+from cnn_mnist.checkpoints import record, restore, saver
 from cnn_mnist.checkpoints.record import Record
 from cnn_mnist.cluster import all_reduce, board, peers
 from cnn_mnist.cluster.board import Board
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.watch import Watch
-from cnn_mnist.data import limits
 from cnn_mnist.data.dataset import Examples
 from cnn_mnist.data.input_fns import naming_shard
 from cnn_mnist.estimator.coordinator import at_server
-from cnn_mnist.models.model_fn import cnn_model_fn, params_of
+from cnn_mnist.models.model_fn import params_of
 from cnn_mnist.training import hooks
 from cnn_mnist.training.config import run_config
-from cnn_mnist.training.saving import saving_hook
+from cnn_mnist.training.saving import save_first, saving_hook
 from cnn_mnist.utils import events, sessions
-from cnn_mnist.utils.errors import InputError, RunError, reason
+from cnn_mnist.utils.errors import RunError, reason
 
 LAST_WORDS = 10.0  # seconds, at most, in which workers read that the training is over
-
-
-class MismatchError(InputError):
-    """A worker that was started with other flags than the chief."""
 
 
 class JobError(RunError):
@@ -53,15 +47,15 @@ class Member:
     Args:
       settings: of the cluster.
       target: of this process's server.
-      record: what is trained.
+      what: what is trained.
       split: the training images.
       screen: where lines are printed.
     """
 
     def __init__(
-        self, settings: Settings, target: str, record: Record, split: Examples, screen: Console
+        self, settings: Settings, target: str, what: Record, split: Examples, screen: Console
     ) -> None:
-        self._settings, self._record, self._split = settings, record, split
+        self._settings, self._record, self._split = settings, what, split
         self._target, self._screen, self._cluster = target, screen, settings.cluster
         self._others = peers.addresses(settings.cluster)
         self._board = Board(target, settings.cluster)
@@ -76,8 +70,8 @@ class Member:
         """
         recipe, model_dir = self._record.recipe, self._settings.model_dir
         if not saver.steps(Path(model_dir)):
-            _save_first(self._record, model_dir)
-        self._board.write(board.TRAINED, self._told())
+            save_first(self._record, model_dir)
+        self._board.write(board.TRAINED, json.dumps(self._told()))
         events.begin(model_dir)
         every, log_every = self._settings.save_checkpoints_steps, self._settings.log_every_n_iter
         config = run_config(recipe, model_dir, every, session_config=sessions.for_all_reduce())
@@ -109,7 +103,7 @@ class Member:
         """Trains as a worker; as `lead`.
 
         Raises:
-          MismatchError: the chief trains something else.
+          RecordError: the chief trains something else.
           JobError: the training ended before its last step.
         """
         if self._chief_is_done():
@@ -195,13 +189,12 @@ class Member:
                     if self._board.read(board.DONE) is not None:
                         return True
                     told = self._board.read(board.TRAINED)
-        _check_same(told, self._told())
+        record.require_alike(self._told(), json.loads(told))
         return False
 
-    def _told(self) -> str:
+    def _told(self) -> dict[str, Any]:
         """What the chief tells the workers that they train together."""
-        note = {"strategy": self._settings.strategy, "cluster": self._settings.cluster.spec}
-        return json.dumps({**dataclasses.asdict(self._record), **note}, sort_keys=True)
+        return record.noted(self._record) | {"cluster": self._settings.cluster.spec}
 
     @contextlib.contextmanager
     def _index_log(self) -> Iterator[IO[str] | None]:
@@ -226,45 +219,3 @@ def _lost(watch: Watch) -> Iterator[None]:
             f"the connection to another process broke: {reason(error, 200)}; the newest checkpoint "
             "is whole: start the same commands again, and they resume there"
         ) from error
-
-
-def _save_first(what: Record, model_dir: str) -> None:
-    """Saves the checkpoint of step 0, with the first weights of one process."""
-    with tf.Graph().as_default():
-        tf.compat.v1.train.create_global_step()
-        form = what.form
-        images = tf.zeros([1, form.height, form.width, form.channels], tf.uint8)
-        labels = tf.zeros([1], tf.int32)
-        mode, params = estimator.ModeKeys.TRAIN, params_of(what.recipe, form)
-        cnn_model_fn({"x": images}, labels, mode, params)
-        first = saver.Saver()
-        with tf.compat.v1.Session(config=sessions.config()) as session:
-            session.run(tf.compat.v1.global_variables_initializer())
-            first.save(session, str(Path(model_dir) / "model.ckpt"), 0, write_meta_graph=False)
-
-
-def _check_same(told: str, own: str) -> None:
-    """Checks that the chief trains what this process was started to train.
-
-    Raises:
-      MismatchError: it does not; the message names the flags.
-    """
-
-    def by_name(text: str) -> dict[str, Any]:
-        note = json.loads(text)
-        others = ("strategy", "cluster", "tensorflow", "data_sha256", "constants")
-        flags = {f"--{name}": value for name, value in note["recipe"].items()}
-        images = limits.described(limits.from_json(note["form"]))
-        return flags | {"data": images} | {name: note[name] for name in others}
-
-    ours = by_name(own)
-    differing = [
-        f"{name} is {ours.get(name)}, the chief's {value}"
-        for name, value in by_name(told).items()
-        if ours.get(name) != value
-    ]
-    if differing:
-        raise MismatchError(
-            f"this worker and the chief train different things: {'; '.join(differing)}; "
-            "start every process with the same flags"
-        )
