@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -130,8 +130,8 @@ class Training:
         for name in NAMES:
             fresh(folder / name)
 
-    def start(self, *names: str) -> None:
-        """Starts processes."""
+    def start(self, *names: str, **options: Any) -> None:
+        """Starts processes; `options` are further ones of `programs.start`."""
         self._started = time.monotonic()
         for name in names:
             # The folder of each is its own, so that what it writes there can be told.
@@ -142,7 +142,7 @@ class Training:
                 command = ("-m", "stress.networks", self._network.space(name))
             config = {"TF_CONFIG": self._configs[name]}
             flags = [*self._flags, f"--model_dir={place}"]
-            self._running[name] = Run(flags, self._folder / name, command, env=config)
+            self._running[name] = Run(flags, self._folder / name, command, env=config, **options)
 
     def disturb(self, victim: str, kind: Kind, choice: random.Random) -> str:
         """Disturbs a process at a random moment, and sees to what follows; says when it was.
@@ -191,6 +191,21 @@ class Training:
         for name, run in self._running.items():
             if code := run.wait():
                 raise BrokenError(f"{name} ended with {code}")
+
+    def ends_with(self, code: int, *names: str) -> dict[str, str]:
+        """Waits for the end of processes; the error line of each, by name.
+
+        Raises:
+          BrokenError: one has ended with another code, or with more or less than one such line.
+        """
+        found = {}
+        for name in names:
+            own, said = self._running[name].wait(), self._running[name].text()
+            lines = re.findall(r"^error: .*", said, re.MULTILINE)
+            if own != code or len(lines) != 1 or "Traceback" in said:
+                raise BrokenError(f"{name} ended with {own}, and said {lines}")
+            found[name] = lines[0]
+        return found
 
     @functools.cache  # noqa: B019
     def result(self) -> Result:
@@ -274,14 +289,11 @@ class Training:
 
     def _others_end(self, victim: str) -> None:
         """Waits for the end of the other trainers, each of which has to name who is gone."""
-        for name in TRAINERS:
-            if name == victim:
-                continue
-            code, said = self._running[name].wait(), self._running[name].text()
-            lines = re.findall(r"^error: .*", said, re.MULTILINE)
-            who = "the chief" if victim == "chief" else victim.replace("-", " ")
-            if code != 1 or len(lines) != 1 or who not in lines[0] or "Traceback" in said:
-                raise BrokenError(f"{name} ended with {code}, and said {lines}")
+        who = "the chief" if victim == "chief" else victim.replace("-", " ")
+        others = [name for name in TRAINERS if name != victim]
+        for name, line in self.ends_with(1, *others).items():
+            if who not in line:
+                raise BrokenError(f"{victim} was disturbed, and {name} said {line}")
 
     def _processes(self) -> list[str]:
         """Processes whose working directory is below the folder."""

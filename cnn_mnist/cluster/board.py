@@ -5,6 +5,7 @@ training is over. Each worker writes a text of its own name when it has taken it
 are gone with the chief's process.
 """
 
+import contextlib
 from typing import Any
 
 from cnn_mnist.cluster.tf_config import Cluster
@@ -13,6 +14,7 @@ from cnn_mnist.utils.lazy import tf
 TRAINED, DONE = "trained", "done"
 WELL = "done"  # on `DONE`; anything else tells why the training ended earlier
 CHIEF = "/job:chief/task:0"
+PATIENCE = 10.0  # seconds, until a look at the board is given up
 
 
 class Board:
@@ -34,18 +36,29 @@ class Board:
                     self._is_there[name] = variable.is_initialized()
                     self._read[name] = variable.read_value()
                 self._write[name] = variable.assign(self._text, read_value=False)
-            # Without filters, the session would wait for every process of the cluster.
-            config = tf.compat.v1.ConfigProto(device_filters=[CHIEF, cluster.device])
+            config = tf.compat.v1.ConfigProto(
+                # Without filters, the session would wait for every process of the cluster; without
+                # a time limit, for a chief that has just gone.
+                device_filters=[CHIEF, cluster.device],
+                operation_timeout_in_ms=int(1000 * PATIENCE),
+            )
             self._session = tf.compat.v1.Session(target, config=config)
 
     def read(self, name: str) -> str | None:
-        """The text of a name; None if there is none yet."""
-        is_there = self._session.run(self._is_there[name])
-        return self._session.run(self._read[name]).decode() if is_there else None
+        """The text of a name; None if there is none yet, or the chief does not answer."""
+        try:
+            is_there = self._session.run(self._is_there[name])
+            return self._session.run(self._read[name]).decode() if is_there else None
+        except tf.errors.DeadlineExceededError:
+            return None
 
     def write(self, name: str, text: str) -> None:
-        """Leaves a text."""
-        self._session.run(self._write[name], {self._text: text})
+        """Leaves a text, as soon as the chief answers."""
+        is_left = False
+        while not is_left:
+            with contextlib.suppress(tf.errors.DeadlineExceededError):
+                self._session.run(self._write[name], {self._text: text})
+                is_left = True
 
 
 def _variable(name: str) -> Any:

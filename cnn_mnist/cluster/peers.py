@@ -93,7 +93,9 @@ def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]
     Raises:
       ClusterError: one does not, for too long.
     """
-    for name, address in others.items():
-        waiting = Waiting(f"{name} at {address}", timeout, show)
-        while not waiting.note(is_there(address)):
+    waiting = {name: Waiting(f"{name} at {where}", timeout, show) for name, where in others.items()}
+    missing = True
+    while missing:
+        there = {name: waiting[name].note(is_there(where)) for name, where in others.items()}
+        if missing := not all(there.values()):
             time.sleep(LOOK_EVERY)
