@@ -250,6 +250,10 @@ class Training:
                 return f"{name} wrote {strange}"
         return ""
 
+    def text(self, name: str) -> str:
+        """What a process has printed so far."""
+        return self._running[name].text()
+
     def said(self) -> str:
         """The end of what each process printed."""
         return ", ".join(f"{name}: {run.tail()}" for name, run in self._running.items())

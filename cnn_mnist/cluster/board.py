@@ -14,7 +14,10 @@ from cnn_mnist.utils.lazy import tf
 TRAINED, DONE = "trained", "done"
 WELL = "done"  # on `DONE`; anything else tells why the training ended earlier
 CHIEF = "/job:chief/task:0"
-PATIENCE = 10.0  # seconds, until a look at the board is given up
+PATIENCE = 5.0  # seconds, until a look at the board is given up
+
+# Never closed, which would wait without end for a chief that does not answer.
+_SESSIONS: list[Any] = []
 
 
 class Board:
@@ -43,6 +46,7 @@ class Board:
                 operation_timeout_in_ms=int(1000 * PATIENCE),
             )
             self._session = tf.compat.v1.Session(target, config=config)
+            _SESSIONS.append(self._session)
 
     def read(self, name: str) -> str | None:
         """The text of a name; None if there is none yet, or the chief does not answer."""

@@ -60,6 +60,20 @@ def test_a_process_that_is_stopped_for_a_while_is_waited_for(data_dir, tmp_path,
     ends_well(training, whole)
 
 
+def test_a_chief_that_is_stopped_before_the_first_step_is_named(data_dir, tmp_path):
+    """Also by a worker that was in the midst of asking it what is trained."""
+    training = Training(data_dir, tmp_path, None, steps=STEPS)
+    training.start(*NAMES)
+    while "starting: " not in training.text("chief"):
+        time.sleep(0.01)
+    training.do("chief", "SIGSTOP")
+    try:
+        for line in training.ends_with(1, *TRAINERS[1:]).values():
+            assert "the chief at 127.0.0.1:" in line
+    finally:
+        training.kill_all()
+
+
 def test_a_connection_that_is_down_for_a_while_is_waited_for(data_dir, tmp_path, whole, network):
     training = Training(data_dir, tmp_path, network, steps=STEPS)
     training.start(*NAMES)
