@@ -26,7 +26,7 @@ COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.lo
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
 	@echo "make eval           report on the 10,000 test images, with the newest checkpoint (RECIPE)"
-	@echo "make cluster        train with five processes (STRATEGY=sync: in step; RECIPE, STEPS, WORKERS, PS)"
+	@echo "make cluster        train with four processes (RECIPE, STEPS, WORKERS; MAX_RESTARTS)"
 	@echo "make recipes        train the five recipes of the tutorials from nothing and print one table"
 	@echo "make digits         read the drawn digits in tests/digits with the newest checkpoint (RECIPE)"
 	@echo "make exports        write every format that other programs open, and compare each (RECIPE, QUANTIZE)"
@@ -53,8 +53,8 @@ eval: $(VENV)/installed
 
 cluster: MODEL_DIR = model_dir/cluster$(OF_RECIPE)
 cluster: $(VENV)/installed
-	@$(BIN)/python -m cnn_mnist.cluster --workers=$(or $(WORKERS),2) --ps=$(or $(PS),1) \
-		--strategy=$(or $(STRATEGY),auto) --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \
+	@$(BIN)/python -m cnn_mnist.cluster --workers=$(or $(WORKERS),2) \
+		--max_restarts=$(or $(MAX_RESTARTS),3) --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \
 		--model_dir=$(MODEL_DIR)
 
 recipes: $(VENV)/installed

@@ -251,11 +251,11 @@ def text(recipe: str, sizes: Mapping[str, Sizes], times: Times) -> str:
         f"**Measured**, of recipe `{recipe}`, in ms: a step of {times.images} images "
         f"{number(1e3 * times.step)},\nof one image {number(1e3 * times.one_image)}, a "
         f"server's sums for each worker {number(1e3 * times.sums * own.fullest[1])}.\n",
-        f"**In step, one batch of {times.images} images shared by all** (`--strategy=sync`).\n",
+        f"**In step, one batch of {times.images} images shared by all.**\n",
         plans(own, times, shared=True, in_step=True),
-        f"**In step, {batch}** (`--strategy=sync`, `--batch_size` N times as large).\n",
+        f"**In step, {batch}** (`--batch_size` N times as large).\n",
         plans(own, times, shared=False, in_step=True),
-        f"**Each by itself, {batch}** (`--strategy=parameter_server`).\n",
+        f"**Each by itself, {batch}** (asynchronously).\n",
         plans(own, times, shared=False, in_step=False),
     )
     return "\n".join(parts)

@@ -229,8 +229,6 @@ def _train(recipe: Recipe, options: Options, then: Then) -> int:
 
 
 def _train_together(cluster: Cluster, recipe: Recipe, options: Options, then: Then) -> int:
-    if cluster.role == "ps":  # has no images
-        return roles.serve(options)
     recipe, data = _load(recipe, options)
     code = roles.play(options, recipe, data)
     goes_on = "evaluator" if cluster.has_evaluator and then is not _print_places else "chief"

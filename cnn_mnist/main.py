@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from cnn_mnist.checkpoints import record
-from cnn_mnist.cluster import listening, tf_config
+from cnn_mnist.cluster import tf_config
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.commands import MODES, Options
 from cnn_mnist.data import limits
@@ -27,7 +27,7 @@ from cnn_mnist.inference.predict import FORMATS as OUTPUTS
 from cnn_mnist.inference.preprocess import PREPROCESSES
 from cnn_mnist.models.tables import TABLES, meanings, require_known
 from cnn_mnist.recipes import CHOICES, CLASSIC, MEANING, RECIPES, Recipe, chosen
-from cnn_mnist.utils import arguments, console, files, process
+from cnn_mnist.utils import arguments, console, files, listening, process
 from cnn_mnist.utils.arguments import TEXT, Choice, Names, Number, WholeNumber, YesOrNo
 from cnn_mnist.utils.errors import UsageError
 from cnn_mnist.utils.events import quiet_threads
@@ -35,9 +35,25 @@ from cnn_mnist.utils.process import end_program
 
 FLAGS = flags.FlagValues()  # ours alone: a program that calls `main` may have flags of its own
 PROGRAM = "python -m cnn_mnist"
-STRATEGIES = ("auto", "mirrored", "parameter_server", "sync")
+STRATEGIES = ("auto", "mirrored", "multi_worker")
+# Strategies that were taken out -> what serves instead.
+FORMER = {
+    "sync": "--strategy=multi_worker trains in step, too, to the same losses, and goes on with the "
+    "same checkpoints",
+    "parameter_server": "--strategy=multi_worker trains on several machines; for asynchronous "
+    "training use TensorFlow's own, estimator.train_and_evaluate with a TF_CONFIG that names a ps",
+}
 LONGEST_TIMEOUT = 1e9  # seconds
-HELPERS = ("worker", "ps")  # roles that need no model_dir
+
+
+class Strategy(Choice):
+    """Takes the name of a strategy, and tells what serves instead of one that was taken out."""
+
+    def parse(self, argument: Any) -> Any:
+        """The name itself."""
+        if argument in FORMER:
+            raise ValueError(f"was taken out: {FORMER[argument]}")
+        return super().parse(argument)
 
 
 def _define(
@@ -159,10 +175,9 @@ _define("model", None, "The exported file that --engine opens. Left out: none is
 _define(
     "strategy",
     "auto",
-    "How several processors train one network. mirrored: the GPUs of this machine. For a cluster "
-    "that TF_CONFIG names: parameter_server: each worker by itself; sync: all in step. auto: "
-    "parameter_server in a cluster, mirrored with several GPUs.",
-    Choice(STRATEGIES),
+    "How several processors train one network in step. mirrored: the GPUs of this machine. "
+    "multi_worker: the processes of a cluster that TF_CONFIG names. auto: whichever there is.",
+    Strategy(STRATEGIES),
 )
 _define(
     "cluster_timeout",
@@ -219,7 +234,7 @@ def parse_flags(argv: Sequence[str] | None, cluster: Cluster | None = None) -> N
     """
     arguments.parse(arguments.typed(argv), FLAGS)
     mode = MODES[FLAGS.mode]
-    helps = cluster is not None and mode.trains and cluster.role in HELPERS
+    helps = cluster is not None and mode.trains and cluster.role == "worker"
     files.check_folder("model_dir", FLAGS.model_dir, writable=mode.writes and not helps)
     if FLAGS.index_log_dir is not None:
         files.check_folder("index_log_dir", FLAGS.index_log_dir, writable=True)
@@ -272,31 +287,28 @@ def check_cluster(cluster: Cluster | None, recipe: Recipe) -> None:
     if not MODES[FLAGS.mode].trains:
         return
     if cluster is None:
-        if FLAGS.strategy in ("parameter_server", "sync"):
-            raise UsageError(
-                f"--strategy={FLAGS.strategy}: expected a cluster of several processes in "
-                "TF_CONFIG, found none; `python -m cnn_mnist.cluster` starts one on this machine"
-            )
         return
     if FLAGS.strategy == "mirrored":
         raise UsageError("--strategy=mirrored: is for one process, but TF_CONFIG names a cluster")
     if FLAGS.steps_per_call > 1:
         raise UsageError(f"--steps_per_call={FLAGS.steps_per_call}: expected 1 in a cluster")
     trainers = len(cluster.trainers)
-    if FLAGS.strategy == "sync" and recipe.batch_size < trainers:
+    if recipe.batch_size < trainers:
         raise UsageError(
             f"--batch_size={recipe.batch_size}: expected at least {trainers}, an image for the "
             "chief and for each worker"
         )
-    listening.check(cluster, FLAGS.allow_public_cluster)
+    if cluster.address:  # an evaluator does not listen
+        place = f"{tf_config.VARIABLE}: cluster.{cluster.role}[{cluster.index}]"
+        listening.check(cluster.address, place, cluster.trainers, FLAGS.allow_public_cluster)
 
 
 def chosen_options(cluster: Cluster | None) -> Options:
     """The flags that do not belong to a recipe."""
     names = [field.name for field in dataclasses.fields(Options) if field.name != "cluster"]
     given: dict[str, Any] = {name: FLAGS[name].value for name in names}
-    if cluster and FLAGS.strategy == "auto":
-        given["strategy"] = "parameter_server"
+    if FLAGS.strategy != "mirrored":
+        given["strategy"] = "multi_worker" if cluster else "auto"  # of one process
     return Options(cluster=cluster, **given)
 
 

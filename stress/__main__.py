@@ -44,7 +44,9 @@ TESTS: dict[str, StressTest] = {
     "signals": StressTest("SIGTERM and Ctrl-C at random moments", "interrupts:signals", 40, 4),
     "ends": StressTest("ends of trainings on a busy machine", "interrupts:ends", 100, 2),
     "races": StressTest("two trainers in one folder", "interrupts:races", 50, 3),
-    "clusters": StressTest("SIGKILL to the processes of a cluster", "clusters:clusters", 80, 4),
+    "clusters": StressTest(
+        "kill, stop and cut off the processes of a cluster", "clusters:clusters", 150, 5
+    ),
     "idx": StressTest("damaged and hostile data sets", "datasets:idx", 2_000, 150),
     "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 150),
     "flags": StressTest("wrong flags, alone and in pairs", "flags:flags", 500, 25),

@@ -1,41 +1,53 @@
-"""Clusters whose processes are killed: who comes back goes on, and the result is the same."""
+"""Clusters that are disturbed: all end, name who is gone, and come to the same when started again.
+
+Processes are killed, stopped for good, stopped for a while, or cut off from the network for good or
+for a while; the last two where this machine has network namespaces.
+"""
 
 import contextlib
+import functools
 import json
 import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnn_mnist.cluster import launcher
+from stress import networks
+from stress.networks import Network
 from stress.tally import Tally, Try, tally
-from stress.trainings import GLANCE, LIMIT, Run, fresh, load_tensorflow, small_data
+from stress.trainings import GLANCE, LIMIT, PROGRAM, Run, fresh, load_tensorflow, small_data
 from stress.watched import MODEL_DIR
 
-WORKERS = 2
-VICTIMS = ("worker", "chief", "ps", "evaluator")
-EARLY = 0.2  # share of the kills that come while the cluster starts
+NAMES = ("chief", "worker-0", "worker-1", "evaluator")
+TRAINERS = NAMES[:-1]
+STEPS, SAVE, WINDOW = 300, 40, 60  # in total, between checkpoints, and until a disturbance
+EARLY = 0.2  # share of the disturbances that come while the cluster starts
 START = 5.0  # seconds, about as long as that takes
-AGAIN = 0.2  # share of the kills that are repeated while the process starts again
-CLOSE = 1e-5  # in weights and losses, of runs that train on the same images in the same order
+TIMEOUT = 8.0  # seconds of --cluster_timeout, from which on a silent process is gone
+WHILE = 4.0  # seconds for which one is silent
 
 
 class Kind(NamedTuple):
-    """How a cluster trains: strategy, steps in total, between checkpoints, and until a kill."""
+    """A disturbance: how it begins and ends, and whether the training outlives it."""
 
-    strategy: str
-    steps: int
-    save: int
-    window: int
+    begin: str  # of `Training`: signal or link
+    end: str = ""
+    passes: bool = False
 
 
-SYNC = Kind("sync", 300, 40, 60)
-ALONE = Kind("parameter_server", 3_000, 200, 300)
+KINDS = {
+    "killed": Kind("SIGKILL"),
+    "stopped": Kind("SIGSTOP", "SIGCONT"),
+    "stopped for a while": Kind("SIGSTOP", "SIGCONT", passes=True),
+    "cut off": Kind("down", "up"),
+    "cut off for a while": Kind("down", "up", passes=True),
+}
 
 
 class Result(NamedTuple):
@@ -46,45 +58,43 @@ class Result(NamedTuple):
 
 
 def clusters(count: int, seed: int, folder: Path) -> Tally:
-    """SIGKILL to each role at random moments, in both strategies; one training takes all four."""
+    """Each role is disturbed in each way, one role in a training after the other."""
     load_tensorflow()
     data_dir = small_data(folder / "data")
     choice = random.Random(f"{seed} clusters")
-    tries: list[Try] = []
-    whole = None
-    while len(tries) < count:
-        kind = ALONE if len(tries) // len(VICTIMS) % 2 else SYNC
-        if kind is SYNC and whole is None:
-            undisturbed = Training(kind, data_dir, fresh(folder / "whole"))
-            undisturbed.start_all()
-            undisturbed.end()
-            whole = undisturbed.result()
-        place = fresh(folder / f"training_{len(tries)}")
-        victims = choice.sample(VICTIMS, len(VICTIMS))[: count - len(tries)]
-        training = Training(kind, data_dir, place)
-        tries += _disturbed(training, victims, choice, whole if kind is SYNC else None)
+    problem = networks.why_not()
+    kinds = [kind for kind in KINDS if not (problem and kind.startswith("cut off"))]
+    with contextlib.nullcontext() if problem else networks.made(NAMES) as network:
+        whole = Training(data_dir, fresh(folder / "whole"), network)
+        whole.start(*NAMES)
+        whole.end()
+        tries = []
+        for number in range(count):
+            kind = kinds[number % len(kinds)]
+            victim = TRAINERS[number // len(kinds) % len(TRAINERS)]
+            if number % 8 == 7 and kind == "killed":
+                victim = "evaluator"
+            place = fresh(folder / f"training_{number}")
+            training = Training(data_dir, place, network)
+            tries.append(_disturbed(training, victim, kind, choice, whole.result()))
     return tally(tries)
 
 
 def _disturbed(
-    training: "Training", victims: Iterable[str], choice: random.Random, whole: Result | None
-) -> list[Try]:
-    """Kills one process after the other, then lets the training end; all hold, or all broke."""
-    done: list[str] = []
-    problem = ""
+    training: "Training", victim: str, kind: str, choice: random.Random, whole: Result
+) -> Try:
+    """Disturbs one process, then lets the training end."""
+    problem, what = "", ""
     try:
-        training.start_all()
-        for victim in victims:
-            done.append(training.disturb(victim, choice))
+        training.start(*NAMES)
+        what = training.disturb(victim, KINDS[kind], choice)
         training.end()
         problem = training.wrong_with_result(whole)
     except BrokenError as error:
         problem = f"{error}; {training.said()}"
     finally:
         training.kill_all()
-    problem = problem or training.left_behind()
-    title = f"{training.kind.strategy}: {'; '.join(done)}"
-    return [Try(title, problem) for _ in victims]
+    return Try(f"{victim} {kind} {what}", problem or training.left_behind())
 
 
 class BrokenError(Exception):
@@ -92,66 +102,85 @@ class BrokenError(Exception):
 
 
 class Training:
-    """One training of a cluster.
+    """One training of a cluster."""
 
-    Attributes:
-      kind: how it trains.
-    """
+    def __init__(
+        self, data_dir: Path, folder: Path, network: Network | None, *more: str, steps: int = STEPS
+    ) -> None:
+        """Sets what is trained, on `small_data`, in an empty folder; nothing is started.
 
-    def __init__(self, kind: Kind, data_dir: Path, folder: Path) -> None:
-        """Sets what is trained, on `small_data`, in an empty folder; nothing is started."""
-        self.kind = kind
-        self._folder = folder
-        self._configs = launcher.tf_configs(WORKERS, 1, evaluator=True)
+        Without a `network`, all processes have addresses of the loopback.
+        """
+        self._folder, self._network, self._steps = folder, network, steps
+        self._configs = launcher.tf_configs(len(TRAINERS) - 1, evaluator=True)
+        if network:
+            own = [network.addresses[name] for name in TRAINERS]
+            spec = {"chief": own[:1], "worker": own[1:]}
+            for name, text in self._configs.items():
+                self._configs[name] = json.dumps({**json.loads(text), "cluster": spec})
         self._flags = [
             *("--recipe=tfjs", "--batch_size=18", "--learning_rate=0.01", "--seed=3"),
             *(f"--data_dir={data_dir}", "--validation_size=37", "--train_size=0"),
             *("--optimizer=adam", "--dropout_rate=0.2", "--eval_every_steps=1"),
-            *(f"--strategy={kind.strategy}", f"--steps={kind.steps}"),
-            *(f"--save_checkpoints_steps={kind.save}", "--log_every_n_iter=0", "--mode=train"),
-            *(f"--index_log_dir={folder / 'indices'}", "--cluster_timeout=60"),
+            *(f"--steps={steps}", f"--save_checkpoints_steps={SAVE}", "--log_every_n_iter=0"),
+            *(f"--index_log_dir={folder / 'indices'}", f"--cluster_timeout={TIMEOUT}"),
+            *("--mode=train", *more),
         ]
         self._running: dict[str, Run] = {}
-        for name in self._configs:
+        for name in NAMES:
             fresh(folder / name)
 
-    def start_all(self) -> None:
-        """Starts every process."""
+    def start(self, *names: str, **options: Any) -> None:
+        """Starts processes; `options` are further ones of `programs.start`."""
         self._started = time.monotonic()
-        for name in self._configs:
-            self._start(name)
+        for name in names:
+            # The folder of each is its own, so that what it writes there can be told.
+            reads = name in ("chief", "evaluator")
+            place = self._folder / MODEL_DIR if reads else MODEL_DIR
+            command: tuple[str, ...] = PROGRAM
+            if self._network:
+                command = ("-m", "stress.networks", self._network.space(name))
+            config = {"TF_CONFIG": self._configs[name]}
+            flags = [*self._flags, f"--model_dir={place}"]
+            self._running[name] = Run(flags, self._folder / name, command, env=config, **options)
 
-    def disturb(self, victim: str, choice: random.Random) -> str:
-        """Kills a process of a role at a random moment, and starts it again; says what it did.
-
-        A parameter server takes the others along, so all are started again.
+    def disturb(self, victim: str, kind: Kind, choice: random.Random) -> str:
+        """Disturbs a process at a random moment, and sees to what follows; says when it was.
 
         Raises:
           BrokenError: another process did what it must not do, or not what it must.
         """
-        name = f"{victim}-{choice.randrange(WORKERS)}" if victim == "worker" else victim
-        name = "ps-0" if victim == "ps" else name
-        if choice.random() < EARLY:
+        if choice.random() < EARLY and not kind.passes:
             self._wait_until(self._started + choice.uniform(0, START))
         else:
-            target = min(self._step() + choice.randrange(self.kind.window), self.kind.steps - 1)
-            self._wait(lambda: self._step() >= target, f"step {target}")
-        done = f"{name} killed at step {self._step()}"
-        self._kill(name)
-        if victim == "ps":
-            self._all_end_over(name)
-            self.start_all()
-            return done
-        self._start(name)
-        if choice.random() < AGAIN:
-            self._wait_until(time.monotonic() + choice.uniform(0, START))
-            self._kill(name)
-            self._start(name)
-            done += " and again at its start"
-        if victim == "worker":
-            size = self._log_size(name)
-            self._wait(lambda: self._log_size(name) > size, f"{name} to train again")
+            target = min(self.step() + choice.randrange(1, WINDOW), self._steps - 1)
+            self._wait(lambda: self.step() >= target, f"step {target}")
+        done = f"at step {self.step()}"
+        self.do(victim, kind.begin)
+        if kind.passes:
+            self._wait_until(time.monotonic() + WHILE)
+            self.do(victim, kind.end)
+        elif victim == "evaluator":
+            self._running[victim].wait()
+            self.start(victim)
+        else:
+            self._others_end(victim)
+            if kind.end:
+                self.do(victim, kind.end)
+                self._running[victim].wait()  # which has lost the others
+            # The evaluator may have lost a chief that was silent for so long.
+            self.do("evaluator", "SIGKILL")
+            self._running["evaluator"].wait()
+            self.start(*NAMES)
         return done
+
+    def do(self, name: str, what: str) -> None:
+        """Sends a process a signal, by its name, or sets its link to "up" or "down"."""
+        if what in ("up", "down"):
+            assert self._network
+            self._network.link(name, what)
+        else:
+            self._running[name].send(getattr(signal, what))
 
     def end(self) -> None:
         """Waits for the end of all, which is to be a good one.
@@ -163,6 +192,22 @@ class Training:
             if code := run.wait():
                 raise BrokenError(f"{name} ended with {code}")
 
+    def ends_with(self, code: int, *names: str) -> dict[str, str]:
+        """Waits for the end of processes; the error line of each, by name.
+
+        Raises:
+          BrokenError: one has ended with another code, or with more or less than one such line.
+        """
+        found = {}
+        for name in names:
+            own, said = self._running[name].wait(), self._running[name].text()
+            lines = re.findall(r"^error: .*", said, re.MULTILINE)
+            if own != code or len(lines) != 1 or "Traceback" in said:
+                raise BrokenError(f"{name} ended with {own}, and said {lines}")
+            found[name] = lines[0]
+        return found
+
+    @functools.cache  # noqa: B019
     def result(self) -> Result:
         """What it left."""
         from cnn_mnist.checkpoints import saver
@@ -170,33 +215,25 @@ class Training:
 
         model_dir = self._folder / MODEL_DIR
         curve = curves.read_curves(model_dir).train_loss
-        variables = saver.read(model_dir / f"model.ckpt-{self.kind.steps}")
+        variables = saver.read(model_dir / f"model.ckpt-{self._steps}")
         return Result(variables, dict(zip(curve.steps, curve.values, strict=True)))
 
-    def wrong_with_result(self, whole: Result | None) -> str:
-        """Tells what is wrong with what it left, compared with one that nothing disturbed.
-
-        `whole` is None where the variables and losses may differ.
-        """
+    def wrong_with_result(self, whole: Result) -> str:
+        """Tells what is wrong with what it left, compared with one that nothing disturbed."""
         from cnn_mnist.checkpoints import saver
         from cnn_mnist.utils import curves
 
-        model_dir, steps = self._folder / MODEL_DIR, self.kind.steps
-        if saver.steps(model_dir)[-1:] != [steps]:
-            return f"its checkpoints are of the steps {saver.steps(model_dir)}, expected {steps}"
+        model_dir = self._folder / MODEL_DIR
+        if saver.steps(model_dir)[-1:] != [self._steps]:
+            return f"its checkpoints are of the steps {saver.steps(model_dir)}"
         found = self.result()
-        if found.variables["global_step"] != steps:
-            return f"its last checkpoint holds step {found.variables['global_step']}"
-        for name, value in found.variables.items():
-            if not np.isfinite(value).all():
-                return f"{name} is not finite"
-            if whole and np.abs(value - whole.variables[name]).max() > CLOSE:
-                return f"{name} differs by {np.abs(value - whole.variables[name]).max():.2g}"
-        for step, loss in (whole.losses if whole else {}).items():
-            if not abs(found.losses.get(step, np.inf) - loss) <= CLOSE:
-                return f"the loss of step {step} is {found.losses.get(step)}, expected {loss}"
+        for name, value in whole.variables.items():
+            if not np.array_equal(found.variables[name], value):
+                return f"{name} differs by {np.abs(value - found.variables[name]).max():.2g}"
+        if found.losses != whole.losses:
+            return "its losses differ"
         scored = curves.read_curves(model_dir).validation_accuracy
-        if scored.steps[-1:] != (steps,):
+        if scored.steps[-1:] != (self._steps,):
             return f"the last checkpoint that was scored is of step {scored.steps[-1:]}"
         return "" if scored.values[-1] > 0.5 else f"its accuracy is {scored.values[-1]}"
 
@@ -207,32 +244,38 @@ class Training:
             time.sleep(GLANCE)
         if self._processes():
             return f"left behind: {self._processes()}"
-        for name in self._configs:
+        for name in NAMES:
             files = [path.name for path in (self._folder / name).iterdir()]
             if strange := [each for each in files if not re.match(r"output_\d+\.txt", each)]:
                 return f"{name} wrote {strange}"
         return ""
+
+    def text(self, name: str) -> str:
+        """What a process has printed so far."""
+        return self._running[name].text()
 
     def said(self) -> str:
         """The end of what each process printed."""
         return ", ".join(f"{name}: {run.tail()}" for name, run in self._running.items())
 
     def kill_all(self) -> None:
-        """Ends what still runs."""
-        for name in self._running:
-            self._kill(name)
+        """Ends what still runs, and mends the network."""
+        for name, run in self._running.items():
+            run.send(signal.SIGKILL)
+            run.wait()
+            if self._network:
+                self._network.link(name, "up")
 
-    def _start(self, name: str) -> None:
-        # The folder of each is its own, so that what it writes there can be told.
-        flags = [*self._flags, f"--model_dir={self._folder / MODEL_DIR}"]
-        if name.startswith(("worker", "ps")):
-            flags[-1] = f"--model_dir={MODEL_DIR}"
-        config = {"TF_CONFIG": self._configs[name]}
-        self._running[name] = Run(flags, self._folder / name, env=config)
-
-    def _kill(self, name: str) -> None:
-        self._running[name].send(signal.SIGKILL)
-        self._running[name].wait()
+    def step(self) -> int:
+        """The latest step that anybody has begun, as their lines of `--index_log_dir` tell it."""
+        latest = 0
+        for path in (self._folder / "indices").glob("*.jsonl"):
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - 1_000))
+                for line in file.read().splitlines():
+                    if match := re.match(rb'\{"step": (\d+),', line):
+                        latest = max(latest, int(match[1]))
+        return latest
 
     def _wait_until(self, end: float) -> None:
         self._wait(lambda: time.monotonic() >= end, "a moment")
@@ -248,37 +291,13 @@ class Training:
                 raise BrokenError(f"waited for {what} for {LIMIT:g} s")
             time.sleep(GLANCE)
 
-    def _all_end_over(self, name: str) -> None:
-        """Waits for the end of all others, each of which has to tell of the process that is gone.
-
-        The evaluator, which talks to nobody, may tell of the chief or of the whole job instead.
-        """
-        address = json.loads(self._configs[name])["cluster"]["ps"][0]
-        for other, run in self._running.items():
-            if other == name:
-                continue
-            code = run.wait()
-            said = run.text()
-            tells = address in said or (
-                other == "evaluator" and re.search("^error: .*chief", said, re.M)
-            )
-            if code != 1 or not tells or "Traceback" in run.text():
-                raise BrokenError(f"{name} was killed, and {other} ended with {code}")
-
-    def _step(self) -> int:
-        """The latest step that anybody has begun, as their lines of `--index_log_dir` tell it."""
-        latest = 0
-        for path in (self._folder / "indices").glob("*.jsonl"):
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - 1_000))
-                for line in file.read().splitlines():
-                    if match := re.match(rb'\{"step": (\d+),', line):
-                        latest = max(latest, int(match[1]))
-        return latest
-
-    def _log_size(self, name: str) -> int:
-        path = self._folder / "indices" / f"{name.replace('-', '_')}.jsonl"
-        return path.stat().st_size if path.exists() else 0
+    def _others_end(self, victim: str) -> None:
+        """Waits for the end of the other trainers, each of which has to name who is gone."""
+        who = "the chief" if victim == "chief" else victim.replace("-", " ")
+        others = [name for name in TRAINERS if name != victim]
+        for name, line in self.ends_with(1, *others).items():
+            if who not in line:
+                raise BrokenError(f"{victim} was disturbed, and {name} said {line}")
 
     def _processes(self) -> list[str]:
         """Processes whose working directory is below the folder."""

@@ -14,8 +14,8 @@ console.tame_environment()
 console.show_log_lines(console.stderr_console())
 MODULES = (
     *("cnn_mnist.commands", "cnn_mnist.estimator", "cnn_mnist.shards", "cnn_mnist.utils.curves"),
-    *("cnn_mnist.cluster.distributed", "cnn_mnist.cluster.evaluator"),
-    *("cnn_mnist.cluster.parameter_server", "cnn_mnist.evaluation.report"),
+    *("cnn_mnist.cluster.together", "cnn_mnist.cluster.evaluator"),
+    "cnn_mnist.evaluation.report",
     *("cnn_mnist.evaluation.scoring", "cnn_mnist.exports.saved_model", "cnn_mnist.exports.tfjs"),
     *("cnn_mnist.inference.predictor", "cnn_mnist.training.loop", "cnn_mnist.training.saving"),
     "cnn_mnist.training.validation",

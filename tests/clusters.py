@@ -82,12 +82,12 @@ def nothing_is_left_of(folder):
     return marked(folder) == {}
 
 
-def train(folder, arguments, workers, servers=1, evaluator=False):
+def train(folder, arguments, workers, evaluator=False):
     """Trains with a cluster to its good end; returns what its processes printed, by their names.
 
     As `cnn_mnist.cluster` starts it, but for the processes, which need not load TensorFlow.
     """
-    configs = launcher.tf_configs(workers, servers, evaluator)
+    configs = launcher.tf_configs(workers, evaluator)
     printed = {}
     with contextlib.ExitStack() as stack:
         processes = {

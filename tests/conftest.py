@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import signal
 import socket
+import threading
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a test's output is its result
 
@@ -80,10 +81,22 @@ def scalars(folder):
 
 @contextlib.contextmanager
 def listening(address="127.0.0.1:0"):
-    """Somebody who is there, but does nothing else; the address, with the port that it got."""
+    """Somebody who is there, as TensorFlow's servers are, but does nothing else; the address."""
     host, port = address.split(":")
+
+    def answer():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # HTTP/2's settings
+
     with socket.create_server((host, int(port))) as listener:
-        yield "{}:{}".format(*listener.getsockname())
+        threading.Thread(target=answer, daemon=True).start()
+        try:
+            yield "{}:{}".format(*listener.getsockname())
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from conftest import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 KUBERNETES = ROOT / "deploy" / "kubernetes.yaml"
+TFJOB = ROOT / "deploy" / "tfjob.yaml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
 

@@ -2,15 +2,19 @@
 
 import ast
 import copy
+import json
 import re
+import shutil
 import subprocess
 import sys
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 from deployments import (
     COMPOSE,
+    TFJOB,
     compose,
     compose_processes,
     dockerfile,
@@ -27,7 +31,8 @@ MODEL_DIR = "/model_dir"
 # The first in which podReplacementPolicy needs no switch, and the newest that is known.
 KUBERNETES_VERSIONS = ["1.29", kubernetes_validate.latest_version()]
 PARSE = "import sys; from cnn_mnist import main; main.parse_flags(sys.argv)"
-ROLES = ["chief", "evaluator", "ps 0", "worker 0", "worker 1"]
+ROLES = ["chief", "evaluator", "worker 0", "worker 1"]
+DASHED = [role.replace(" ", "-") for role in ROLES]
 
 both = pytest.mark.parametrize("processes", [compose_processes, kubernetes_processes])
 
@@ -53,7 +58,7 @@ def test_compose_is_what_its_specification_admits():
     [
         ("services.chief", {"comand": []}, "'comand'"),
         ("services.chief.healthcheck", {"intervall": "10s"}, "'intervall'"),
-        ("services.chief", {"depends_on": {"ps-0": {}}}, "'condition' is a required property"),
+        ("services.chief", {"depends_on": {"worker-0": {}}}, "'condition' is a required property"),
         ("services.chief", {"networks": "cluster"}, "'cluster' is not of type"),
         ("networks.cluster", {"internal": []}, "[] is not of type"),
         ("", {"service": {}}, "'service'"),
@@ -130,7 +135,7 @@ def test_all_agree_on_the_cluster(processes):
     clusters = [tf_config.read(process.environment) for process in processes()]
     for cluster in clusters:
         assert cluster.spec == clusters[0].spec
-    assert [len(clusters[0].spec[job]) for job in ("chief", "worker", "ps")] == [1, 2, 1]
+    assert [len(clusters[0].spec[job]) for job in ("chief", "worker")] == [1, 2]
 
 
 @both
@@ -327,3 +332,203 @@ def test_the_image_runs_the_program():
     minor = int(re.fullmatch(r"python:3\.(\d+)-slim", instructions["FROM"])[1])
     assert 10 <= minor <= 13
     assert "EXPOSE" not in instructions
+
+
+# Of TFJob, as the training operator publishes it (kubeflow/training-operator 1.9,
+# manifests/base/crds/kubeflow.org_tfjobs.yaml): its own fields. Pods are those of Kubernetes.
+OF_RUN_POLICY = {
+    "activeDeadlineSeconds": {"type": "integer"},
+    "backoffLimit": {"type": "integer"},
+    "cleanPodPolicy": {"enum": ["All", "Running", "None"]},
+    "schedulingPolicy": {"type": "object"},
+    "suspend": {"type": "boolean"},
+    "ttlSecondsAfterFinished": {"type": "integer"},
+}
+OF_REPLICA = {
+    "replicas": {"type": "integer"},
+    "restartPolicy": {"enum": ["Always", "OnFailure", "Never", "ExitCode"]},
+    "template": {"type": "object"},
+}
+
+
+def exactly(properties, *required):
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+TFJOB_SCHEMA = exactly(
+    {
+        "apiVersion": {"const": "kubeflow.org/v1"},
+        "kind": {"const": "TFJob"},
+        "metadata": {"type": "object"},
+        "spec": exactly(
+            {
+                "enableDynamicWorker": {"type": "boolean"},
+                "runPolicy": exactly(OF_RUN_POLICY),
+                "successPolicy": {"enum": ["", "AllWorkers"]},
+                "tfReplicaSpecs": exactly(
+                    dict.fromkeys(
+                        ("Chief", "Evaluator", "Master", "PS", "Worker"),
+                        exactly(OF_REPLICA, "template"),
+                    )
+                ),
+            },
+            "tfReplicaSpecs",
+        ),
+    },
+    *("apiVersion", "kind", "metadata", "spec"),
+)
+
+
+def tfjob():
+    *_, job = yaml.safe_load_all(TFJOB.read_text(encoding="utf-8"))
+    return job
+
+
+def replicas():
+    return tfjob()["spec"]["tfReplicaSpecs"]
+
+
+def tf_configs_of_operator():
+    """What the operator tells each pod: https://www.kubeflow.org/docs/components/trainer/legacy-v1.
+
+    A pod's service is called JOB-TYPE-INDEX; the evaluator is not in `cluster`.
+    """
+    name, space = tfjob()["metadata"]["name"], tfjob()["metadata"]["namespace"]
+    jobs = {kind.lower(): replica["replicas"] for kind, replica in replicas().items()}
+    cluster = {
+        job: [f"{name}-{job}-{index}.{space}.svc:{PORT}" for index in range(count)]
+        for job, count in jobs.items()
+        if job != "evaluator"
+    }
+    for job, count in jobs.items():
+        for index in range(count):
+            task = {"type": job, "index": index}
+            yield {"cluster": cluster, "task": task, "environment": "cloud"}
+
+
+def test_the_tfjob_is_what_its_published_schema_admits():
+    jsonschema.validate(tfjob(), TFJOB_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("spec.runPolicy", {"cleanPodPolicy": "Sometimes"}),
+        ("spec.runPolicy", {"backOffLimit": 3}),
+        ("spec.tfReplicaSpecs.Chief", {"restartPolicy": "On-Failure"}),
+        ("spec.tfReplicaSpecs", {"Boss": {"template": {}}}),
+        ("spec", {"successPolicy": "AnyWorker"}),
+    ],
+)
+def test_a_broken_tfjob_is_refused(place, change):
+    broken = tfjob()
+    at(broken, place).update(change)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, TFJOB_SCHEMA)
+
+
+def test_the_models_of_the_training_operator_know_every_field():
+    """Its own Python package, generated from what it publishes, where it is installed."""
+    models = pytest.importorskip("kubeflow.training.models")
+
+    def check(model, value):
+        names = {name: attribute for attribute, name in model.attribute_map.items()}
+        for field, inner in value.items():
+            kind = model.openapi_types[names[field]]
+            inners = [inner]
+            if kind.startswith("dict("):
+                kind, inners = kind.removeprefix("dict(str, ").rstrip(")"), inner.values()
+            if kind.startswith("KubeflowOrg"):
+                for each in inners:
+                    check(getattr(models, kind), each)
+
+    check(models.KubeflowOrgV1TFJob, tfjob())
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_the_pods_of_the_tfjob_are_what_kubernetes_admits(version):
+    for kind, replica in replicas().items():
+        document = {
+            "apiVersion": "v1",
+            "kind": "PodTemplate",
+            "metadata": {"name": kind.lower()},
+            "template": copy.deepcopy(replica["template"]),
+        }
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_around_the_tfjob_is_what_is_around_the_jobs():
+    others = list(yaml.safe_load_all(TFJOB.read_text(encoding="utf-8")))[:-1]
+    for kind, other in zip(
+        ("Namespace", "NetworkPolicy", "PersistentVolumeClaim"), others, strict=True
+    ):
+        assert [other] == of_kind(kind)
+    (policy,) = of_kind("NetworkPolicy")
+    for replica in replicas().values():
+        labels = replica["template"]["metadata"]["labels"]
+        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_operators_configuration_makes_the_cluster(tmp_path):
+    clusters = [tf_config.read({"TF_CONFIG": json.dumps(c)}) for c in tf_configs_of_operator()]
+    assert sorted(cluster.name for cluster in clusters) == ROLES
+    flags = {tuple(at(r, "template.spec.containers.0.args")) for r in replicas().values()}
+    assert flags == {tuple(process.flags) for process in kubernetes_processes()}
+
+
+def test_the_containers_of_the_tfjob_are_those_of_the_jobs_but_for_names_and_probes():
+    jobs = {named(job): job for job in of_kind("Job")}
+    for kind, replica in replicas().items():
+        theirs, ours = (
+            at(jobs[kind.lower()], CONTAINER),
+            at(replica, "template.spec.containers.0"),
+        )
+        for field in ("image", "args", "resources", "securityContext", "volumeMounts"):
+            assert ours[field] == theirs[field], (kind, field)
+        # By these names the operator knows which container trains, and where it listens.
+        assert ours["name"] == "tensorflow"
+        assert ours["ports"] == [{"name": "tfjob-port", "containerPort": PORT}]
+        probes = [name for name in ours if name.endswith("Probe")]
+        assert probes == ([] if kind == "Evaluator" else ["livenessProbe"])
+        assert replica["restartPolicy"] == "OnFailure"
+        ours, theirs = at(replica, "template.spec"), at(jobs[kind.lower()], POD)
+        for field in ("securityContext", "volumes", "terminationGracePeriodSeconds"):
+            assert ours[field] == theirs[field], (kind, field)
+
+
+def docker(*command, **options):
+    return subprocess.run(["docker", *command], capture_output=True, text=True, **options)
+
+
+def why_no_engine():
+    """Why no containers can be run here; "" if they can."""
+    if shutil.which("docker") is None:
+        return "no docker here"
+    info = docker("info", "--format={{.ServerVersion}}")
+    return "" if info.returncode == 0 else f"no Docker engine here: {info.stderr.strip()}"
+
+
+@pytest.mark.long
+def test_the_compose_file_trains(tmp_path):
+    if why := why_no_engine():
+        pytest.skip(why)
+    short = compose()
+    for service in short["services"].values():
+        service["build"]["context"] = str(ROOT)
+        service["command"] = [*service["command"], "--steps=30", "--recipe=tfjs"]
+    file, project = tmp_path / "compose.yaml", f"cnn-mnist-{tmp_path.name}".lower()
+    file.write_text(yaml.safe_dump(short))
+    of_project = ("compose", f"--project-name={project}", f"--file={file}")
+    try:
+        result = docker(*of_project, "up", "--build", "--no-color")
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert "trained 30 steps" in result.stdout
+        codes = docker(*of_project, "ps", "--all", "--format={{.Service}} {{.ExitCode}}").stdout
+        assert sorted(codes.split("\n"))[1:] == [f"{name} 0" for name in DASHED]
+    finally:
+        docker(*of_project, "down", "--volumes", "--rmi=local")

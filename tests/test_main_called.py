@@ -15,7 +15,7 @@ from cnn_mnist.training import hooks
 from conftest import ROOT
 
 CLUSTER = {
-    "cluster": {"chief": ["127.0.0.1:2001"], "worker": ["127.0.0.1:2002"], "ps": ["127.0.0.1:2003"]}
+    "cluster": {"chief": ["127.0.0.1:2001"], "worker": ["127.0.0.1:2002"]},
 }
 
 
@@ -96,13 +96,14 @@ def test_tf_config_is_back_in_the_environment_afterwards(called, monkeypatch, mo
 def test_the_strategy_of_a_cluster_is_a_value_and_no_flag(called, monkeypatch):
     config = {**CLUSTER, "task": {"type": "chief", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    for given, taken in (("auto", "parameter_server"), ("sync", "sync")):
+    for given, taken in (("auto", "multi_worker"), ("multi_worker", "multi_worker")):
         assert main.main(["main", "--mode=train", f"--strategy={given}"]) == 0
         assert called.pop()[1].strategy == taken
         assert main.FLAGS.strategy == given
     monkeypatch.delenv("TF_CONFIG")
-    assert main.main(["main", "--mode=train"]) == 0
-    assert called.pop()[1].strategy == "auto"
+    for given in ("auto", "multi_worker"):  # of one process, which trains by itself
+        assert main.main(["main", "--mode=train", f"--strategy={given}"]) == 0
+        assert called.pop()[1].strategy == "auto"
 
 
 def mine(images, *, training, dropout_rate, seed):

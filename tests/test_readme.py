@@ -19,7 +19,7 @@ FIRST = [
     "make eval",
     "make tensorboard",
     "make web",
-    "make cluster RECIPE=fast STRATEGY=sync",
+    "make cluster RECIPE=fast",
 ]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "node_modules", "dist", "trained-*", "*cache*")
 # Of a user who has no hour to spend, and has set everything up.

@@ -237,6 +237,39 @@ def check(record: Record, model_dir: str) -> None:
         )
 
 
+def noted(record: Record) -> dict[str, Any]:
+    """The record in JSON's types."""
+    return json.loads(json.dumps(dataclasses.asdict(record)))
+
+
+def require_alike(own: dict[str, Any], chiefs: dict[str, Any]) -> None:
+    """Checks that a worker was started to train what its chief trains.
+
+    Args:
+      own, chiefs: what each has `noted`, and what else they have to agree on.
+
+    Raises:
+      RecordError: it was not; the message names the flags.
+    """
+
+    def by_name(note: dict[str, Any]) -> dict[str, Any]:
+        note = {name: value for name, value in note.items() if name != "preprocess"}
+        flags = {f"--{name}": value for name, value in note.pop("recipe").items()}
+        return {**flags, "data": limits.described(limits.from_json(note.pop("form"))), **note}
+
+    ours = by_name(own)
+    differing = [
+        f"{name} is {ours.get(name)}, the chief's {value}"
+        for name, value in by_name(chiefs).items()
+        if ours.get(name) != value
+    ]
+    if differing:
+        raise RecordError(
+            f"this worker and the chief train different things: {'; '.join(differing)}; "
+            "start every process with the same flags"
+        )
+
+
 def write(record: Record, model_dir: str | Path) -> None:
     """Notes in `model_dir` what is trained there."""
     text = json.dumps(dataclasses.asdict(record), indent=2) + "\n"

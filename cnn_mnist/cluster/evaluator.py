@@ -31,7 +31,7 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
     cluster, folder = settings.cluster, Path(settings.model_dir)
     chief = f"the chief at {cluster.chief}"
     waiting = peers.Waiting(chief, settings.cluster_timeout, show)
-    scoring, have_begun = None, False
+    scoring = None
     done = max([0, *curves.read_curves(folder).validation_accuracy.steps])
 
     def new_steps() -> list[int]:
@@ -50,15 +50,8 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
                 _score(folder, done, split, *scoring)
             continue
         time.sleep(peers.LOOK_EVERY)
-        if peers.reachable(cluster.chief):
-            have_begun = waiting.note(True)
-        elif have_begun and not any(map(peers.reachable, cluster.ps)) and not new_steps():
-            raise peers.ClusterError(
-                f"the job has ended at step {done:,} of {what.recipe.steps:,}: neither {chief} nor "
-                "a parameter server is there any more; start the same commands again"
-            )
-        else:
-            waiting.note(False, f", and for its checkpoints in {settings.model_dir}")
+        is_there = peers.is_there(cluster.chief)
+        waiting.note(is_there, f", and for its checkpoints in {settings.model_dir}")
 
 
 def _score(folder: Path, step: int, split: Split, scores: Scores, scorer: Scorer) -> None:

@@ -11,7 +11,7 @@ class Settings:
 
     Attributes:
       cluster: who trains, and which of them this process is.
-      strategy: "parameter_server" or "sync".
+      strategy: "multi_worker".
       model_dir: where the chief saves.
       save_checkpoints_steps: steps between two checkpoints.
       log_every_n_iter: steps of the chief between two lines on `softmax_tensor`; 0 for none.

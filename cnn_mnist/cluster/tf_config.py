@@ -1,10 +1,10 @@
 """TF_CONFIG, the environment variable that tells a process its cluster and its place in it.
 
-{"cluster": {"chief": ["a:2222"], "worker": ["b:2222", "c:2222"], "ps": ["d:2222"]},
+{"cluster": {"chief": ["a:2222"], "worker": ["b:2222", "c:2222"]},
  "task": {"type": "worker", "index": 1}}
 
-The chief trains, as the workers do, and writes the checkpoints; the parameter servers ("ps") hold
-the variables; an evaluator, which need not be in `cluster`, scores the checkpoints.
+The chief trains, as the workers do, and writes the checkpoints; an evaluator, which need not be in
+`cluster`, scores them.
 """
 
 import contextlib
@@ -17,14 +17,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnn_mnist.utils.errors import UsageError, shown
+from cnn_mnist.utils.listening import host_and_port
 
 VARIABLE = "TF_CONFIG"
-JOBS = ("chief", "worker", "ps", "evaluator")
+JOBS = ("chief", "worker", "evaluator")
 RENAMED = "this job is called chief now"  # of "master"
+NO_SERVERS = "--strategy=multi_worker needs no parameter servers; remove them, and start none"
 LONGEST_SHOWN = 60  # characters of a value that is quoted in a message
-# A host name has at most 253 characters (RFC 1035); the text of an IPv6 address, in brackets, may
-# end in "%" and an interface.
-ADDRESS = re.compile(r"(\[[A-Za-z0-9:.%_-]{1,99}\]|[A-Za-z0-9._-]{0,253}):([0-9]{1,9})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,15 +31,14 @@ class Cluster:
     """The processes that train together, and which of them this one is.
 
     Attributes:
-      chief, workers, ps: the addresses, "host:port"; ps are the parameter servers.
-      role: of this process: "chief", "worker", "ps" or "evaluator".
+      chief, workers: the addresses, "host:port".
+      role: of this process: "chief", "worker" or "evaluator".
       index: of this process, among those of its role.
       has_evaluator: whether `cluster` names one.
     """
 
     chief: str
     workers: tuple[str, ...]
-    ps: tuple[str, ...]
     role: str
     index: int
     has_evaluator: bool = False
@@ -48,7 +46,7 @@ class Cluster:
     @property
     def spec(self) -> dict[str, list[str]]:
         """The addresses of each job that has any, for `tf.train.ClusterSpec`."""
-        jobs = {"chief": [self.chief], "worker": list(self.workers), "ps": list(self.ps)}
+        jobs = {"chief": [self.chief], "worker": list(self.workers)}
         return {job: addresses for job, addresses in jobs.items() if addresses}
 
     @property
@@ -63,8 +61,8 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """Of this process, for people: "chief", "worker 1", "ps 0" or "evaluator"."""
-        return f"{self.role} {self.index}" if self.role in ("worker", "ps") else self.role
+        """Of this process, for people: "chief", "worker 1" or "evaluator"."""
+        return f"{self.role} {self.index}" if self.role == "worker" else self.role
 
     @property
     def device(self) -> str:
@@ -77,7 +75,7 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
 
     Returns:
       None where this process trains or evaluates by itself: there is no TF_CONFIG, or it names no
-      cluster, or this process is a chief without workers and parameter servers.
+      cluster, or this process is a chief without workers.
 
     Raises:
       UsageError: the message, of one line, names the place within the JSON.
@@ -103,10 +101,10 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
         raise _error("rpc_layer", '"grpc"', _found(rpc_layer), "remove it")
     addresses = _addresses(jobs)
     role, index = _task(config.get("task"), addresses)
-    chief, workers, ps, evaluator = (tuple(addresses[job]) for job in JOBS)
-    if role == "chief" and not workers and not ps:
+    chief, workers, evaluator = (tuple(addresses[job]) for job in JOBS)
+    if role == "chief" and not workers:
         return None
-    return Cluster(chief[0], workers, ps, role, index, has_evaluator=bool(evaluator))
+    return Cluster(chief[0], workers, role, index, has_evaluator=bool(evaluator))
 
 
 @contextlib.contextmanager
@@ -125,47 +123,15 @@ def taken() -> Iterator[Cluster | None]:
             os.environ[VARIABLE] = before
 
 
-@contextlib.contextmanager
-def announced(cluster: Cluster) -> Iterator[None]:
-    """While entered, TF_CONFIG is in the environment, for the Estimator's `RunConfig`."""
-    task = {"type": cluster.role, "index": cluster.index}
-    os.environ[VARIABLE] = json.dumps({"cluster": cluster.spec, "task": task})
-    try:
-        yield
-    finally:
-        del os.environ[VARIABLE]
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """The two parts of an address; the host of an IPv6 address without its brackets.
-
-    Raises:
-      ValueError: the message is what was expected.
-    """
-    parts = ADDRESS.fullmatch(address)
-    if not parts:
-        raise ValueError('an address such as "host:2222" or "[2001:db8::1]:2222"')
-    host, port = parts[1], int(parts[2])
-    if not host:
-        raise ValueError('a host before the colon, as in "host:2222"')
-    if not 1 <= port <= 65535:
-        raise ValueError("a port of 1 to 65535")
-    if host.startswith("["):
-        host = host[1:-1]
-        try:
-            ipaddress.IPv6Address(host)
-        except ValueError:
-            raise ValueError("an IPv6 address in the brackets") from None
-    return host, port
-
-
 def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     """The addresses of every job; of one that `cluster` does not have, none."""
     for job in jobs:
         if job == "master":
             raise UsageError(f"{VARIABLE}: cluster.master: {RENAMED}; rename it")
-        if job not in JOBS:
-            expected = "only the jobs chief, worker, ps and evaluator"
+        if job == "ps" and jobs[job]:
+            raise UsageError(f"{VARIABLE}: cluster.ps: {NO_SERVERS}")
+        if job not in (*JOBS, "ps"):
+            expected = "only the jobs chief, worker and evaluator"
             raise _error("cluster", expected, _found(job), "rename or remove it")
     paths: dict[tuple[str, int], str] = {}
     for job, addresses in jobs.items():
@@ -184,9 +150,6 @@ def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     for job, expected in (("chief", "exactly one address"), ("evaluator", "at most one address")):
         if len(every[job]) > 1:
             raise _error(f"cluster.{job}", expected, len(every[job]), "keep one of them")
-    if every["worker"] and not every["ps"]:
-        remedy = "name a parameter server, which holds the variables"
-        raise _error("cluster.ps", "at least one address", "none", remedy)
     return every
 
 
@@ -215,8 +178,8 @@ def _task(task: Any, addresses: dict[str, list[str]]) -> tuple[str, int]:
     role = task.get("type")
     if role not in JOBS:
         found = _found(role) if "type" in task else "nothing"
-        remedy = RENAMED if role == "master" else "mend it"
-        raise _error("task.type", "chief, worker, ps or evaluator", found, remedy)
+        remedy = {"master": RENAMED, "ps": NO_SERVERS}.get(str(role), "mend it")
+        raise _error("task.type", "chief, worker or evaluator", found, remedy)
     count = 1 if role == "evaluator" else len(addresses[role])  # in `cluster` or not
     if not count:
         remedy = f"mend it, or name the address in cluster.{role}"

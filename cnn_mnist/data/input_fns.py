@@ -9,13 +9,15 @@ width; colour images have their three channels as a further, last axis.
 
 import contextlib
 import itertools
+import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tensorflow as tf
 
 from cnn_mnist.data.calls import Calls
+from cnn_mnist.data.sources import DatasetError
 from cnn_mnist.data.splits import Examples, Split
 from cnn_mnist.utils.errors import RunError
 
@@ -122,6 +124,37 @@ def calls_input_fn(split: Examples, batch_size: int, seed: int, calls: Calls) ->
         return tf.data.Dataset.from_generator(groups, args=steps, output_signature=spec).map(one)
 
     return input_fn
+
+
+def rows_of_step(
+    split: Examples, batches: Any, rows: Any, index_log: IO[str] | None = None
+) -> tuple[dict[str, Any], Any]:
+    """A part of the batch of a step, picked out in the step itself.
+
+    Args:
+      split: the training images.
+      batches: its batches.
+      rows: `step`, an `int64` scalar tensor, and the numbers `first` and `size`.
+      index_log: is told the images of each step, in a line of JSON.
+
+    Returns:
+      Images `uint8 [B, H, W]` and labels `int32 [B]`, where B is the size of the part.
+    """
+    where = (rows.first, rows.size)
+
+    def picked(step: Any) -> Arrays:
+        if index_log:
+            images = batches.indices(int(step), *where).tolist()
+            print(json.dumps({"step": int(step), "images": images}), file=index_log)
+        try:
+            return batches.rows(int(step), *where)
+        except DatasetError:  # raised here, it would reach the screen as a traceback
+            return np.empty([0, *split.image_shape], np.uint8), np.empty(0, np.int32)
+
+    with tf.name_scope("input"), tf.device("CPU:0"):
+        images, labels = tf.numpy_function(picked, [rows.step], (tf.uint8, tf.int32))
+        images = tf.ensure_shape(images, [rows.size, *split.image_shape])
+        return {"x": images}, tf.ensure_shape(labels, [rows.size])
 
 
 def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:

@@ -57,6 +57,21 @@ def init_run_config(config: Any, tf_config: dict[str, Any]) -> None:
         config._maybe_overwrite_session_config_for_distributed_training()
 
 
+def at_server(config: Any, strategy: Any, target: str) -> Any:
+    """A `RunConfig` to train by a strategy for several processes, without the coordinator.
+
+    Every process is its own chief, in a `model_dir` of its own: each starts its variables.
+
+    Args:
+      config: a `RunConfig` without strategy.
+      strategy: a `MultiWorkerMirroredStrategy` that knows its place in the cluster.
+      target: of this process's TensorFlow server, `grpc://host:port`.
+    """
+    config = config.replace(train_distribute=strategy)
+    config._master = target
+    return config
+
+
 def should_run_distribute_coordinator(config: Any) -> bool:
     """Whether `train_and_evaluate` is left to the coordinator."""
     mode = getattr(config, "_distribute_coordinator_mode", None)

@@ -3,6 +3,7 @@
 Axes: B batch, H height, W width, C channels, K classes, M members of an ensemble.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,11 @@ def minimized(descent: Any, objective: Any, loss: Any, step: Any, recipe: Recipe
       step: the global step.
       recipe: whether the weights are averaged.
     """
-    with tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
+    # Replicas make the optimizer's variables in another thread, which `variables_outside` does not
+    # reach: with no name scope around it, they are named as those of one process.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    outside = tf.compat.v1.name_scope(None) if replicas > 1 else contextlib.nullcontext()
+    with outside, tf.control_dependencies(tf.compat.v1.get_collection(UPDATE_OPS)):
         return averaged(descent.minimize(objective, step), recipe, step)
 
 

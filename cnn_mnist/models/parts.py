@@ -15,6 +15,7 @@ from cnn_mnist.utils.lazy import tf
 
 # Collections of a graph that hold its `Part`, in types that TensorFlow can save with it.
 STEP, ROWS = "part/step", "part/rows"
+RANKS = "part/ranks"  # of the replicas whose parts these are, as several may share a graph
 
 
 class Part(NamedTuple):
@@ -35,9 +36,10 @@ def bounds(rank: int, trainers: int, batch_size: int) -> tuple[int, int]:
 
 
 def set_part(part: Part) -> None:
-    """Makes it the part of the default graph."""
+    """Makes it the part of the default graph, or of the replica whose part of it is built."""
     step, *rows = part
     tf.compat.v1.add_to_collection(STEP, step)
+    tf.compat.v1.add_to_collection(RANKS, _rank())
     for number in rows:
         tf.compat.v1.add_to_collection(ROWS, number)
 
@@ -71,5 +73,15 @@ def rows_of_batch(draw: Callable[[Any], Any], rows: Any) -> Any:
 
 
 def _part() -> Part | None:
-    steps = tf.compat.v1.get_collection(STEP)
-    return Part(steps[0], *tf.compat.v1.get_collection(ROWS)) if steps else None
+    ranks, steps = map(tf.compat.v1.get_collection, (RANKS, STEP))
+    if not steps:
+        return None
+    index = ranks.index(_rank()) if _rank() in ranks else 0
+    rows = tf.compat.v1.get_collection(ROWS)[3 * index : 3 * index + 3]
+    return Part(steps[index], *rows)
+
+
+def _rank() -> int:
+    """Of the replica whose graph is built; 0 outside of replicas."""
+    replica = tf.distribute.get_replica_context()
+    return int(tf.get_static_value(replica.replica_id_in_sync_group)) if replica else 0

@@ -41,7 +41,14 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 # TensorFlow's servers say this when a step, or a session, is over.
 CLUSTER_NOISE = (
     "] Local rendezvous is aborting with status: ",
-    "] RecvTensor cancelled for ",
+    "] BaseCollectiveExecutor::StartAbort ",
+    "] Aborting Ring",
+    "Additional GRPC error information from remote target ",
+    ":UNKNOWN:Error received from peer ",
+    "The error could be from a previous operation. Restart your program to reset.",
+    "] Input of GeneratorDatasetOp::Dataset will not be optimized",
+    "tf.data options across serialization boundaries",
+    'warnings.warn("To make it possible to preserve tf.data options across',
     "\t [[{{node ",
 )
 # TensorFlow says this of a step in which no other process of the cluster took one.

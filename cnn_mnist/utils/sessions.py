@@ -19,11 +19,13 @@ def config() -> Any:
     return proto
 
 
-def for_cluster(own_job: str) -> Any:
-    """The same for a process of a cluster; `own_job` as `/job:worker/task:0`."""
+def for_all_reduce() -> Any:
+    """The same for a process that adds up its gradients with those of others.
+
+    Steps wait for others, and the input and the sums need threads then.
+    """
     proto = config()
-    # Of the others, nothing but the parameter servers is needed: the session waits for no more.
-    proto.device_filters.extend(["/job:ps", own_job])
+    proto.inter_op_parallelism_threads = 0
     # It fuses convolution and bias, in bfloat16 to an operation that only a local session has.
     rewriting = proto.graph_options.rewrite_options
     rewriting.remapping = rewriting.OFF

@@ -7,11 +7,14 @@ import re
 import signal
 import time
 
+import numpy as np
 import pytest
-from clusters import flags, nothing_is_left_of, process_of, start
+from clusters import flags, nothing_is_left_of, process_of, start, train
 
 from cnn_mnist.checkpoints import saver
 from cnn_mnist.cluster import launcher
+
+RESUME = "the newest checkpoint is whole: start the same commands again, and they resume there"
 
 
 def read_until(process, pattern):
@@ -23,111 +26,137 @@ def read_until(process, pattern):
     return "".join(lines)
 
 
-@pytest.mark.long
-def test_a_chief_that_is_killed_and_started_again_counts_no_step_twice(small_data_dir, tmp_path):
-    """What the workers are at when it comes back belongs to steps that it gives out again."""
-    more = ("--steps=150", "--save_checkpoints_steps=50", "--log_every_n_iter=10")
-    arguments = ["--workers=1", "--restarts=1", *flags(small_data_dir, "model_dir", *more)]
-    with start("cnn_mnist.cluster", [*arguments, "--no-evaluator"], tmp_path) as launcher:
-        read_until(launcher, r"chief +\| .*Saving checkpoints for [^0]")
-        os.kill(process_of(tmp_path, "chief")[0], signal.SIGKILL)
-        printed = launcher.communicate()[0]
-    assert launcher.returncode == 0, printed
-    assert "Traceback" not in printed
-    assert "ended with 137; it is started again" in printed
-    assert saver.steps(tmp_path / "model_dir")[-1] == 150
-    assert saver.read(tmp_path / "model_dir" / "model.ckpt-150")["global_step"] == 150
-    assert nothing_is_left_of(tmp_path)
+class Processes:
+    """A chief and a worker, without the launcher, at the same addresses as often as started."""
+
+    def __init__(self, data_dir, folder, *more):
+        self.folder, self._configs = folder, launcher.tf_configs(1, evaluator=False)
+        self._same = flags(data_dir, folder / "model_dir", "--log_every_n_iter=2", *more)
+        self.address = json.loads(self._configs["chief"])["cluster"]
+
+    @contextlib.contextmanager
+    def running(self):
+        with contextlib.ExitStack() as stack:
+            yield {
+                name: stack.enter_context(
+                    start("cnn_mnist.main", self._same, self.folder / name, config)
+                )
+                for name, config in self._configs.items()
+            }
 
 
-@pytest.mark.parametrize(
-    ("strategy", "number", "code"),
-    [
-        pytest.param("parameter_server", signal.SIGTERM, 143, marks=pytest.mark.long),
-        ("sync", signal.SIGINT, 130),
-    ],
-)
-def test_a_signal_to_the_launcher_ends_all_and_saves(
-    small_data_dir, tmp_path, strategy, number, code
-):
-    more = (f"--strategy={strategy}", "--steps=1000000", "--log_every_n_iter=2")
+@pytest.mark.parametrize("victim", ["chief", "worker-0"])
+def test_without_one_all_end_and_started_again_come_to_the_same(small_data_dir, tmp_path, victim):
+    more = ("--strategy=multi_worker", "--steps=40")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(whole, flags(small_data_dir, "model_dir", *more), workers=1)
+    broken.mkdir()
+    cluster = Processes(small_data_dir, broken, *more, "--cluster_timeout=100")
+    with cluster.running() as running:
+        read_until(running["chief"], "Saving checkpoints for 14 ")
+        killed = running.pop(victim)
+        killed.kill()
+        ((other, process),) = running.items()
+        printed, _ = process.communicate()
+    assert process.returncode == 1, printed
+    who, job = ("the chief", "chief") if victim == "chief" else ("worker 0", "worker")
+    said = f"error: {who} at {cluster.address[job][0]} is gone; {RESUME}\n"
+    assert printed.count("error: ") == 1 and printed.endswith(said), printed
+    with cluster.running() as running:
+        printed = {name: process.communicate()[0] for name, process in running.items()}
+    assert {name: process.returncode for name, process in running.items()} == {
+        "chief": 0,
+        "worker-0": 0,
+    }, printed
+    assert re.search(r"^resuming at step (7|14|21|28): ", printed["chief"]), printed
+    expected, found = (
+        saver.read(folder / "model_dir" / "model.ckpt-40") for folder in (whole, broken)
+    )
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_worker_that_is_told_to_end_has_the_chief_save(small_data_dir, tmp_path):
+    cluster = Processes(small_data_dir, tmp_path, "--steps=1000000")
+    with cluster.running() as running:
+        read_until(running["chief"], "softmax_tensor")
+        running["worker-0"].send_signal(signal.SIGTERM)
+        printed = {name: process.communicate()[0] for name, process in running.items()}
+    assert {name: process.returncode for name, process in running.items()} == {
+        "chief": 1,
+        "worker-0": 143,
+    }, printed
+    saved = re.search(
+        r"^error: worker 0 was told to end, and step ([\d,]+) is saved: start the same commands "
+        r"again, and they resume there\n\Z",
+        printed["chief"],
+        re.MULTILINE,
+    )
+    assert saved, printed
+    assert saver.steps(tmp_path / "model_dir")[-1] == int(saved[1].replace(",", "")) > 0
+    assert "error" not in printed["worker-0"]
+
+
+def test_a_training_that_is_done_ends_all_at_once(small_data_dir, tmp_path):
+    cluster = Processes(small_data_dir, tmp_path, "--steps=3")
+    for said in ("trained 3 steps", "step 3 of 3 is reached: nothing left to train"):
+        with cluster.running() as running:
+            printed = {name: process.communicate()[0] for name, process in running.items()}
+            codes = {process.returncode for process in running.values()}
+        assert codes == {0}, printed
+        assert said in printed["chief"]
+    assert printed["worker-0"].endswith("nothing left to train\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_launcher_ends_all_and_saves(small_data_dir, tmp_path, number):
+    more = ("--strategy=auto", "--steps=1000000", "--log_every_n_iter=2")
     arguments = ["--workers=1", *flags(small_data_dir, "model_dir", *more)]
     with start("cnn_mnist.cluster", arguments, tmp_path) as launcher:
         read_until(launcher, "softmax_tensor")
         launcher.send_signal(number)
         printed = launcher.communicate()[0]
+    code = 128 + number
     assert launcher.returncode == code, printed
     assert "Traceback" not in printed
     saved = re.search(rf"chief +\| {number.name}: saved at step ([\d,]+);", printed)
     assert saved, printed
     assert saver.steps(tmp_path / "model_dir")[-1] == int(saved[1].replace(",", "")) > 0
-    for name in ("chief", "worker-0", "ps-0", "evaluator"):
+    for name in ("chief", "worker-0", "evaluator"):
         assert re.search(rf"^{name} +\| ended with {code}$", printed, re.MULTILINE), printed
     assert nothing_is_left_of(tmp_path)
 
 
-@pytest.mark.long
-def test_a_dead_parameter_server_ends_all_and_is_named(small_data_dir, tmp_path):
-    more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
-    arguments = ["--workers=1", "--ps=2", *flags(small_data_dir, "model_dir", *more)]
-    with start("cnn_mnist.cluster", [*arguments, "--no-evaluator"], tmp_path) as launcher:
-        read_until(launcher, "softmax_tensor")
-        pid, spec = process_of(tmp_path, "ps", 1)
-        address = spec["ps"][1]
-        os.kill(pid, signal.SIGKILL)
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_the_launcher_starts_all_again_as_often_as_it_may(small_data_dir, tmp_path, restarts):
+    more = ("--steps=300", "--save_checkpoints_steps=20", "--log_every_n_iter=10")
+    arguments = [
+        *("--workers=1", f"--max_restarts={restarts}", "--no-evaluator"),
+        *flags(small_data_dir, "model_dir", *more),
+    ]
+    with start("cnn_mnist.cluster", arguments, tmp_path) as launcher:
+        read_until(launcher, r"chief +\| .*Saving checkpoints for 20 ")
+        os.kill(process_of(tmp_path, "worker")[0], signal.SIGKILL)
         printed = launcher.communicate()[0]
-    assert launcher.returncode == 1, printed
     assert "Traceback" not in printed
-    for name in ("chief", "worker-0", "ps-0"):
-        gone = rf"^{name} +\| error: ps 1 at {address} is gone"
-        assert re.search(gone, printed, re.MULTILINE), printed
-        assert re.search(rf"^{name} +\| ended with 1$", printed, re.MULTILINE), printed
+    assert re.search(r"^worker-0 +\| ended with 137$", printed, re.MULTILINE), printed
+    assert re.search(r"^chief +\| error: worker 0 at .* is gone; ", printed, re.MULTILINE), printed
+    again = r"^chief +\| chief and workers are started again, and may be 0 times more$"
+    assert bool(re.search(again, printed, re.MULTILINE)) == bool(restarts), printed
+    assert launcher.returncode == 1 - restarts, printed
+    if restarts:
+        assert saver.steps(tmp_path / "model_dir")[-1] == 300
     assert nothing_is_left_of(tmp_path)
 
 
-def test_without_the_launcher_a_chief_comes_back_and_a_dead_parameter_server_ends_all(
-    small_data_dir, tmp_path
-):
-    configs = launcher.tf_configs(1, 2, evaluator=False)
-    more = ("--steps=1000000", "--log_every_n_iter=2", "--cluster_timeout=100")
-    same = flags(small_data_dir, tmp_path / "model_dir", *more)
-
-    def process(name):
-        return start("cnn_mnist.main", same, tmp_path / name, configs[name])
-
-    with contextlib.ExitStack() as stack:
-        running = {name: stack.enter_context(process(name)) for name in configs}
-        killed = running.pop("chief")
-        # The second; which steps the chief itself takes part in is a matter of chance.
-        read_until(killed, r"Saving checkpoints for (1[0-9]|[2-9]\d|\d{3,}) ")
-        killed.kill()
-        killed.communicate()
-        reached = saver.steps(tmp_path / "model_dir")[-1]
-        running["chief"] = stack.enter_context(process("chief"))
-        seen = read_until(running["chief"], "softmax_tensor")
-        running.pop("ps-1").kill()
-        printed = {name: process.communicate()[0] for name, process in running.items()}
-    assert {name: process.returncode for name, process in running.items()} == {
-        "chief": 1,
-        "worker-0": 1,
-        "ps-0": 1,
-    }
-    address = json.loads(configs["chief"])["cluster"]["ps"][1]
-    for said in printed.values():
-        assert re.search(rf"^error: ps 1 at {address} is gone", said, re.MULTILINE), printed
-        assert "Traceback" not in said
-    assert reached >= 7
-    assert f"resuming at step {reached}: " in seen + printed["chief"]
-
-
 def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp_path):
-    configs = launcher.tf_configs(1, 1, evaluator=False)
-    same = flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=sync")
+    configs = launcher.tf_configs(1, evaluator=False)
+    same = flags(small_data_dir, "model_dir", "--steps=1000000", "--strategy=multi_worker")
 
     def process(name, *more):
         return start("cnn_mnist.main", [*same, *more], tmp_path / name, configs[name])
 
-    with process("chief") as chief, process("ps-0") as server:
+    with process("chief") as chief:
         with process("worker-0", "--batch_size=16") as worker:
             printed, _ = worker.communicate()
         assert worker.returncode == 2, printed
@@ -139,17 +168,13 @@ def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp
             while not indices.exists() or len(indices.read_text().splitlines()) < 5:
                 assert worker.poll() is None
                 time.sleep(0.05)
-            chief.send_signal(signal.SIGTERM)
-            printed, _ = chief.communicate()
-            assert chief.returncode == 143, printed
-            assert saver.steps(tmp_path / "chief" / "model_dir")[-1] >= 4
-            for other in (worker, server):
-                assert other.poll() is None  # the chief may come back
-                other.send_signal(signal.SIGTERM)
-                printed, _ = other.communicate()
-                assert other.returncode == 143, printed
+            for each in (chief, worker):
+                each.send_signal(signal.SIGTERM)
+            for each in (chief, worker):
+                printed, _ = each.communicate()
+                assert each.returncode == 143, printed
+    assert saver.steps(tmp_path / "chief" / "model_dir")[-1] >= 4
     assert [path.name for path in (tmp_path / "worker-0").iterdir()] == ["indices"]
-    assert list((tmp_path / "ps-0").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -157,9 +182,8 @@ def test_a_worker_with_other_flags_than_the_chief_is_refused(small_data_dir, tmp
     [
         (["--workers=-1"], "--workers"),
         (["--workers=two"], "--workers"),
-        (["--ps=0"], "--ps"),
-        (["--ps="], "--ps"),
-        (["--restarts=-1"], "--restarts"),
+        (["--max_restarts=-1"], "--max_restarts"),
+        (["--max_restarts="], "--max_restarts"),
     ],
 )
 def test_wrong_counts_are_one_line(arguments, named, tmp_path):
@@ -170,8 +194,22 @@ def test_wrong_counts_are_one_line(arguments, named, tmp_path):
     assert re.fullmatch(expected, printed)
 
 
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--ps=1", "--ps: was taken out: --strategy=multi_worker needs no parameter servers;"),
+        ("--restarts=1", "--restarts: was taken out: --max_restarts starts chief and workers"),
+    ],
+)
+def test_what_was_taken_out_is_told_in_a_sentence(argument, said, tmp_path):
+    with start("cnn_mnist.cluster", [argument], tmp_path) as launcher:
+        printed, _ = launcher.communicate()
+    assert (launcher.returncode, printed.count("\n")) == (2, 1)
+    assert printed.startswith(f"error: {said}")
+
+
 def test_a_wrong_flag_of_all_processes_ends_all_with_2(small_data_dir, tmp_path):
-    arguments = flags(small_data_dir, "model_dir", "--batch_size=1", "--strategy=sync")
+    arguments = flags(small_data_dir, "model_dir", "--batch_size=1")
     with start(
         "cnn_mnist.cluster", ["--workers=1", "--no-evaluator", *arguments], tmp_path
     ) as all_:

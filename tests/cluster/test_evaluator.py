@@ -2,7 +2,6 @@ import dataclasses
 import json
 import logging
 import shutil
-import socket
 import threading
 
 import pytest
@@ -55,10 +54,10 @@ def put(trained, folder, *steps):
 def watch(small, folder, *, recipe=RECIPE, split=None, chief=None, timeout=0.5, shown=None):
     """Runs the evaluator; returns the steps that it has scored, as it tells them."""
     lines = [] if shown is None else shown
-    cluster = Cluster(chief or free_addresses(1)[0], (), tuple(free_addresses(1)), "evaluator", 0)
+    cluster = Cluster(chief or free_addresses(1)[0], (), "evaluator", 0)
     what = record.of(recipe, small)
     split = small.validation if split is None else split
-    settings = Settings(cluster, "sync", str(folder), 1000, 0, timeout, None)
+    settings = Settings(cluster, "multi_worker", str(folder), 1000, 0, timeout, None)
     evaluator.watch(settings, what, split, lines.append)
     return scored(lines)
 
@@ -164,24 +163,3 @@ def test_a_chief_that_trains_something_else_is_refused(small, trained, tmp_path,
     with pytest.raises(record.RecordError, match="--seed is 3, not 4"):
         watch(small, tmp_path, recipe=other)
     assert not (tmp_path / "best").exists()
-
-
-def test_a_job_that_has_ended_is_told(small, trained, tmp_path, soon):
-    put(trained, tmp_path, 5, 10)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        chief = "{}:{}".format(*listener.getsockname())
-
-        def once():  # somebody has come: the evaluator
-            connection, _ = listener.accept()
-            connection.close()
-            listener.close()
-
-        thread = threading.Thread(target=once)
-        thread.start()
-        with pytest.raises(peers.ClusterError) as raised:
-            watch(small, tmp_path, chief=chief, timeout=600)
-        thread.join()
-    assert str(raised.value) == (
-        f"the job has ended at step 10 of 23: neither the chief at {chief} nor a parameter server "
-        "is there any more; start the same commands again"
-    )

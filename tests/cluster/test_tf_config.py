@@ -14,7 +14,6 @@ from cnn_mnist.utils.errors import UsageError
 JOBS = {
     "chief": ["a:2222"],
     "worker": ["b:2222", "c:2222", "d:2222"],
-    "ps": ["e:2222", "f:2222"],
 }
 CHIEF = {"type": "chief", "index": 0}
 
@@ -57,15 +56,12 @@ def with_task(**task):
         ("chief", 0, "chief", "a:2222", "/job:chief/task:0"),
         ("worker", 0, "worker 0", "b:2222", "/job:worker/task:0"),
         ("worker", 2, "worker 2", "d:2222", "/job:worker/task:2"),
-        ("ps", 1, "ps 1", "f:2222", "/job:ps/task:1"),
         ("evaluator", 0, "evaluator", "", "/job:evaluator/task:0"),
     ],
 )
 def test_a_process_of_a_cluster(role, index, name, address, device):
     cluster = of(role, index)
-    assert cluster == Cluster(
-        "a:2222", ("b:2222", "c:2222", "d:2222"), ("e:2222", "f:2222"), role, index
-    )
+    assert cluster == Cluster("a:2222", ("b:2222", "c:2222", "d:2222"), role, index)
     assert (cluster.name, cluster.address, cluster.device) == (name, address, device)
     assert cluster.trainers == ("a:2222", "b:2222", "c:2222", "d:2222")
     assert cluster.spec == JOBS
@@ -78,8 +74,8 @@ def test_the_place_among_the_trainers():
 
 
 def test_jobs_without_addresses_are_not_in_the_spec():
-    cluster = of("ps", 0, {"chief": ["a:1"], "worker": [], "ps": ["b:1"]})
-    assert cluster.spec == {"chief": ["a:1"], "ps": ["b:1"]}
+    cluster = of("evaluator", 0, {"chief": ["a:1"], "worker": [], "ps": []})
+    assert cluster.spec == {"chief": ["a:1"]}
 
 
 @pytest.mark.parametrize("role", ["chief", "evaluator"])
@@ -171,7 +167,7 @@ def test_a_cluster_that_is_not_an_object(cluster, found):
 @pytest.mark.parametrize("job", ["soup", "Worker", "", "a\nb\x1b[2J", "\ud800", "n" * 9999])
 def test_an_unknown_job(job):
     message = refusal(with_jobs(**{job: ["z:1"]}))
-    start = "TF_CONFIG: cluster: expected only the jobs chief, worker, ps and evaluator, found "
+    start = "TF_CONFIG: cluster: expected only the jobs chief, worker and evaluator, found "
     assert message.startswith(start + json.dumps(job)[:50])
 
 
@@ -179,7 +175,7 @@ def test_the_old_name_of_the_chief():
     config = {"cluster": {"master": ["a:1"]}, "task": {"type": "master", "index": 0}}
     assert refusal(config) == ("TF_CONFIG: cluster.master: this job is called chief now; rename it")
     assert refusal(with_task(type="master", index=0)) == (
-        'TF_CONFIG: task.type: expected chief, worker, ps or evaluator, found "master"; '
+        'TF_CONFIG: task.type: expected chief, worker or evaluator, found "master"; '
         "this job is called chief now"
     )
 
@@ -237,8 +233,8 @@ def test_an_address_that_is_not_a_text(address):
     ],
 )
 def test_what_is_not_an_address(address, expected):
-    message = refusal(with_jobs(ps=["e:1", address]))
-    assert message.startswith(f"TF_CONFIG: cluster.ps[1]: expected {expected}")
+    message = refusal(with_jobs(worker=["e:1", address]))
+    assert message.startswith(f"TF_CONFIG: cluster.worker[1]: expected {expected}")
     assert f", found {json.dumps(address)[:50]}" in message
     assert message.endswith("; mend the address")
 
@@ -255,14 +251,14 @@ def test_what_is_not_an_address(address, expected):
     ],
 )
 def test_an_address_that_is_there_twice(one, other):
-    assert refusal(with_jobs(worker=["b:1", one], ps=[other])) == (
-        "TF_CONFIG: cluster.ps[0]: expected an address of its own, found that of "
+    assert refusal(with_jobs(worker=["b:1", one, other])) == (
+        "TF_CONFIG: cluster.worker[2]: expected an address of its own, found that of "
         f"cluster.worker[1], {other}; give each process a host or port of its own"
     )
 
 
 def test_one_host_with_several_ports():
-    assert of("chief", 0, {"chief": ["h:1"], "worker": ["h:2", "h:3"], "ps": ["h:4"]})
+    assert of("chief", 0, {"chief": ["h:1"], "worker": ["h:2", "h:3"]})
 
 
 @pytest.mark.parametrize(
@@ -277,11 +273,6 @@ def test_one_host_with_several_ports():
             {"evaluator": ["x:1", "y:1", "z:1"]},
             "cluster.evaluator: expected at most one address, found 3; keep one of them",
         ),
-        (
-            {"ps": []},
-            "cluster.ps: expected at least one address, found none; "
-            "name a parameter server, which holds the variables",
-        ),
     ],
 )
 def test_too_few_and_too_many_of_a_job(jobs, said):
@@ -289,10 +280,17 @@ def test_too_few_and_too_many_of_a_job(jobs, said):
 
 
 def test_jobs_that_are_left_out():
-    message = refusal({"cluster": {"worker": ["b:1"], "ps": ["e:1"]}, "task": CHIEF})
+    message = refusal({"cluster": {"worker": ["b:1"]}, "task": CHIEF})
     assert message.startswith("TF_CONFIG: cluster.chief: expected exactly one address, found none")
-    message = refusal({"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": CHIEF})
-    assert message.startswith("TF_CONFIG: cluster.ps: expected at least one address, found none")
+
+
+def test_parameter_servers_are_refused_in_a_sentence():
+    said = "--strategy=multi_worker needs no parameter servers; remove them, and start none"
+    assert refusal(with_jobs(ps=["e:1"])) == f"TF_CONFIG: cluster.ps: {said}"
+    message = refusal(with_task(type="ps", index=0))
+    assert message == (
+        f'TF_CONFIG: task.type: expected chief, worker or evaluator, found "ps"; {said}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -322,13 +320,13 @@ def test_a_task_that_is_not_an_object(config, found):
     ],
 )
 def test_an_unknown_type(task, found):
-    start = f"TF_CONFIG: task.type: expected chief, worker, ps or evaluator, found {found}"
+    start = f"TF_CONFIG: task.type: expected chief, worker or evaluator, found {found}"
     assert refusal(with_task(**task)).startswith(start)
 
 
 def test_a_type_that_the_cluster_does_not_have():
     config = {
-        "cluster": {"chief": ["a:1"], "ps": ["e:1"]},
+        "cluster": {"chief": ["a:1"]},
         "task": {"type": "worker", "index": 0},
     }
     assert refusal(config) == (
@@ -369,7 +367,6 @@ def test_an_index_that_is_left_out():
         ("worker", 3, "expected 0 to 2, found 3, but cluster.worker has 3 addresses; mend it"),
         ("worker", -1, "expected 0 to 2, found -1, but cluster.worker has 3 addresses; mend it"),
         ("worker", "3", "expected 0 to 2, found 3, but cluster.worker has 3 addresses; mend it"),
-        ("ps", 2, "expected 0 to 1, found 2, but cluster.ps has 2 addresses; mend it"),
         ("chief", 1, "expected 0, found 1, but cluster.chief has 1 address; mend it"),
         ("evaluator", 1, "expected 0, found 1; mend it"),
     ],

@@ -1,9 +1,10 @@
-"""Which addresses TensorFlow's server may listen on.
+"""Which addresses TensorFlow's server may listen on: `check` before it starts, `restrict` after.
 
 The server has no authentication, and runs whatever graph it is sent. Of its own address it uses the
 port alone: it listens on every interface of the machine (measured with TensorFlow 2.15 and 2.21).
-So the address that TF_CONFIG gives it is checked before it starts, and once it listens, the kernel
-is told to let in only connections to that address.
+So the address that it is given is checked before it starts, and once it listens, the kernel is told
+to let in only connections to that address. A network policy of a Kubernetes cluster serves as well;
+a cluster that a person starts on a laptop has none.
 """
 
 import contextlib
@@ -11,17 +12,21 @@ import ctypes
 import ipaddress
 import itertools
 import os
+import re
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cnn_mnist.cluster.tf_config import VARIABLE, Cluster, host_and_port
 from cnn_mnist.utils.errors import UsageError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# A host name has at most 253 characters (RFC 1035); the text of an IPv6 address, in brackets, may
+# end in "%" and an interface.
+ADDRESS = re.compile(r"(\[[A-Za-z0-9:.%_-]{1,99}\]|[A-Za-z0-9._-]{0,253}):([0-9]{1,9})")
 
 LOOPBACK = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128")))
 # Addresses to which the internet has no route. A list of our own, as what Python calls private
@@ -57,6 +62,29 @@ ALL, NONE = 2**32 - 1, 0
 DESTINATION = {4: 16, 6: 24}
 
 
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of an address; the host of an IPv6 address without its brackets.
+
+    Raises:
+      ValueError: the message is what was expected.
+    """
+    parts = ADDRESS.fullmatch(address)
+    if not parts:
+        raise ValueError('an address such as "host:2222" or "[2001:db8::1]:2222"')
+    host, port = parts[1], int(parts[2])
+    if not host:
+        raise ValueError('a host before the colon, as in "host:2222"')
+    if not 1 <= port <= 65535:
+        raise ValueError("a port of 1 to 65535")
+    if host.startswith("["):
+        host = host[1:-1]
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError("an IPv6 address in the brackets") from None
+    return host, port
+
+
 def addresses(host: str) -> list[Address]:
     """What a host resolves to; `host` is a name or a number, of IPv6 without brackets.
 
@@ -72,20 +100,21 @@ def addresses(host: str) -> list[Address]:
     return list(dict.fromkeys(getattr(each, "ipv4_mapped", None) or each for each in found))
 
 
-def check(cluster: Cluster, allow_public: bool) -> None:
-    """Checks that this process may listen on its address, before it does.
+def check(where: str, place: str, others: Iterable[str], allow_public: bool) -> None:
+    """Checks that this process may listen at the address `where`, "host:port", before it does.
 
-    `allow_public`: also on one that the internet has a route to, or on 0.0.0.0.
+    Args:
+      where: the address.
+      place: of the address in what the user wrote, with which messages start.
+      others: the addresses of the processes that are to reach it.
+      allow_public: also one that the internet has a route to, or 0.0.0.0.
 
     Raises:
-      UsageError: the message starts with the address's place in TF_CONFIG.
+      UsageError: it may not.
     """
-    if not cluster.address:  # an evaluator does not listen
-        return
-    start = f"{VARIABLE}: cluster.{cluster.role}[{cluster.index}]: expected"
-    found = f"found {cluster.address}"
+    start, found = f"{place}: expected", f"found {where}"
     try:
-        own = addresses(host_and_port(cluster.address)[0])
+        own = addresses(host_and_port(where)[0])
     except OSError as error:
         raise UsageError(
             f"{start} a host that can be resolved, {found} ({error.strerror or error}); "
@@ -105,7 +134,7 @@ def check(cluster: Cluster, allow_public: bool) -> None:
             f"{start} an address of this machine, {found}, which means {means}; "
             "mend the host, or task.index if this is another process of the cluster"
         )
-    if all(address.is_loopback for address in own) and (other := _elsewhere(cluster)):
+    if all(address.is_loopback for address in own) and (other := _elsewhere(others)):
         raise UsageError(
             f"{start} an address that {other} can reach, {found}, which means "
             f"{means} here; use the machine's address in its network"
@@ -159,9 +188,9 @@ def _is_of_this_machine(address: Address) -> bool:
     return False
 
 
-def _elsewhere(cluster: Cluster) -> str:
-    """An address of the cluster that is another machine's; "" where all are this machine's."""
-    for address in (*cluster.trainers, *cluster.ps):
+def _elsewhere(where: Iterable[str]) -> str:
+    """An address that is another machine's; "" where all are this machine's."""
+    for address in where:
         with contextlib.suppress(OSError):  # one that cannot be resolved yet may be anywhere
             if not any(map(_is_of_this_machine, addresses(host_and_port(address)[0]))):
                 return address

@@ -7,40 +7,35 @@ import re
 import pytest
 from hosts import NOBODYS, has_ipv6, own_address
 
-from cnn_mnist.cluster import listening
-from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.utils import listening
 from cnn_mnist.utils.errors import UsageError
 
+PLACE = "TF_CONFIG: cluster.worker[0]"
 
-def cluster(own, role="worker", ps=("localhost:9",)):
-    """A cluster in which this process has the address `own`."""
-    addresses = {"chief": "localhost:1", "worker": "localhost:2", role: own}
-    if role == "ps":
-        ps = (own, *ps)
-    return Cluster(addresses["chief"], (addresses["worker"],), ps, role, 0)
+
+def check(own, allow_public=False, others=("localhost:1", "localhost:9")):
+    listening.check(own, PLACE, (*others, own), allow_public)
 
 
 def refusal(own, allow_public=False, **more):
     with pytest.raises(UsageError) as caught:
-        listening.check(cluster(own, **more), allow_public)
+        check(own, allow_public, **more)
     message = str(caught.value)
     assert message.splitlines() == [message]
-    assert message.startswith(f"TF_CONFIG: cluster.{more.get('role', 'worker')}[0]: expected ")
+    assert message.startswith(f"{PLACE}: expected ")
     assert f"found {own}" in message
     return message
 
 
-@pytest.mark.parametrize("role", ["chief", "worker", "ps"])
-def test_an_address_of_this_machine(role):
+def test_an_address_of_this_machine():
     for host in ("localhost", "127.0.0.1", "127.0.0.9", own_address(4)):
         if host:
-            listening.check(cluster(f"{host}:2222", role), allow_public=False)
+            check(f"{host}:2222", False)
     for address in ("::1" if has_ipv6() else None, own_address(6)):
         if address:
-            listening.check(cluster(f"[{address}]:2222", role), allow_public=False)
+            check(f"[{address}]:2222", False)
 
 
-@pytest.mark.parametrize("role", ["chief", "worker", "ps"])
 @pytest.mark.parametrize(
     "host",
     [
@@ -49,8 +44,8 @@ def test_an_address_of_this_machine(role):
         *("192.0.0.9", "240.0.0.1", "[fec0::1]"),
     ],
 )
-def test_an_address_that_is_not_private(host, role):
-    message = refusal(f"{host}:2222", role=role)
+def test_an_address_that_is_not_private(host):
+    message = refusal(f"{host}:2222")
     assert "expected a loopback or private address" in message
     assert "as it asks for no password" in message
     assert "--allow_public_cluster" in message
@@ -63,14 +58,14 @@ def test_0_0_0_0_is_told_to_mean_every_interface():
 
 def test_a_public_address_that_is_allowed():
     for host in ("0.0.0.0", *(["[::]"] if has_ipv6() else [])):
-        listening.check(cluster(f"{host}:2222"), allow_public=True)
+        check(f"{host}:2222", True)
 
 
 def test_one_public_address_among_private_ones_is_refused(monkeypatch):
     two = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("8.8.8.8")]
     monkeypatch.setattr(listening, "addresses", lambda host: two)  # no name here has these
     assert "found two:1, which means 8.8.8.8: whoever" in refusal("two:1")
-    listening.check(cluster("two:1"), allow_public=True)
+    check("two:1", True)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +80,7 @@ def test_one_public_address_among_private_ones_is_refused(monkeypatch):
 def test_a_private_address_is_refused_only_where_it_is_another_machines(address):
     host = f"[{address}]" if ":" in address else address
     with contextlib.suppress(UsageError):
-        listening.check(cluster(f"{host}:2222"), allow_public=False)
+        check(f"{host}:2222", False)
         return
     assert "expected an address of this machine" in refusal(f"{host}:2222")
 
@@ -109,18 +104,16 @@ def test_a_host_that_cannot_be_resolved(host):
 
 def test_a_loopback_address_in_a_cluster_of_several_machines():
     """As where /etc/hosts gives the machine's own name the address 127.0.1.1."""
-    message = refusal("127.0.1.1:2222", ps=("nowhere.invalid:1", "localhost:3", f"{NOBODYS[4]}:4"))
+    message = refusal(
+        "127.0.1.1:2222", others=("nowhere.invalid:1", "localhost:3", f"{NOBODYS[4]}:4")
+    )
     assert message == (
         f"TF_CONFIG: cluster.worker[0]: expected an address that {NOBODYS[4]}:4 can reach, "
         "found 127.0.1.1:2222, which means 127.0.1.1 here; use the machine's address in its network"
     )
     own = own_address(4)
     if own:
-        listening.check(cluster(f"{own}:2222", ps=(f"{NOBODYS[4]}:4",)), allow_public=False)
-
-
-def test_the_evaluator_listens_nowhere():
-    listening.check(Cluster("8.8.8.8:1", (), ("8.8.8.8:2",), "evaluator", 0), allow_public=False)
+        check(f"{own}:2222", others=(f"{NOBODYS[4]}:4",))
 
 
 def test_what_a_host_resolves_to():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hosts import NOBODYS, has_ipv6, own_address
 
-from cnn_mnist.cluster import listening
+from cnn_mnist.utils import listening
 from stress import programs
 
 PATIENCE = 0.3  # seconds; on one machine the kernel connects in microseconds, or never
@@ -211,8 +211,8 @@ def test_the_warning_names_the_port_in_one_line():
 SERVER = """
 import socket, sys
 import tensorflow as tf
-from cnn_mnist.cluster import listening
-from cnn_mnist.cluster.tf_config import host_and_port
+from cnn_mnist.utils import listening
+from cnn_mnist.utils.listening import host_and_port
 
 with socket.create_server(("127.0.0.1", 0)) as free:
     address = f"{sys.argv[1]}:{free.getsockname()[1]}"
