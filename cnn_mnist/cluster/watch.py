@@ -63,6 +63,7 @@ class Watch:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
+        self._look_for_signals()  # of one that came with another process's, since the last look
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._old_end)

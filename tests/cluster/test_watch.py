@@ -158,3 +158,9 @@ def test_when_it_is_over_nothing_ends_the_process_any_more():
             assert process.stdout.readline() == "ended\n"
             stack.close()
             assert end_of(process) == (0, "", "")
+
+
+def test_a_signal_that_comes_with_the_last_step_is_noted():
+    with Watch({}, 600, pytest.fail) as watch:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert watch.received == signal.SIGINT
