@@ -55,7 +55,7 @@ cluster: MODEL_DIR = model_dir/cluster$(OF_RECIPE)
 cluster: $(VENV)/installed
 	@$(BIN)/python -m cnn_mnist.cluster --workers=$(or $(WORKERS),2) \
 		--max_restarts=$(or $(MAX_RESTARTS),3) --recipe=$(RECIPE) $(if $(STEPS),--steps=$(STEPS)) \
-		--model_dir=$(MODEL_DIR)
+		$(if $(STRATEGY),--strategy=$(STRATEGY)) $(if $(PS),--ps=$(PS)) --model_dir=$(MODEL_DIR)
 
 recipes: $(VENV)/installed
 	@$(BIN)/python -m benchmarks.recipes --seeds=$(or $(SEEDS),1)

@@ -116,7 +116,7 @@ def watched(loss: Any) -> Any:
     """The loss, and half of each floating variable's sum of squares: `float32 [1 + variables]`."""
 
     def half_square(variable: Any) -> Any:
-        with tf.device(variable.device):  # a parameter server's stays there
+        with tf.device(variable.device):  # it is not copied to another
             return tf.nn.l2_loss(variable.read_value())
 
     return tf.stack([loss, *map(half_square, _floating_variables())])
