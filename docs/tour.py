@@ -61,8 +61,9 @@ for digit, axis in enumerate(axes):
 # %% [markdown]
 # ## Train
 #
-# `fast` is one of the recipes in `cnn_mnist.RECIPES`: a small convolutional network and 1,000
-# steps. Its fields are keywords of `train`. Interrupt the cell and run it again: it goes on.
+# `fast` is one of the recipes in `cnn_mnist.RECIPES`: a small convolutional network, and one
+# pass over the images. Its fields are keywords of `train`. Interrupt the cell and run it again: it
+# goes on.
 
 # %%
 cnn_mnist.RECIPES["fast"]
