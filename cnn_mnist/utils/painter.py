@@ -4,6 +4,7 @@ matplotlib takes a second to load, and each figure some tenths more. In the seco
 passes while TensorFlow loads and while the network computes.
 """
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -23,7 +24,10 @@ class Painter:
     """
 
     def __init__(self) -> None:
-        self._process = None if "matplotlib" in sys.modules or not sys.executable else _started()
+        self._process = None
+        if "matplotlib" not in sys.modules and sys.executable:
+            with contextlib.suppress(OSError):  # no room for another process
+                self._process = _started()
         self._thread = ThreadPoolExecutor(1)  # asks for one figure after the other
 
     def draw(self, module: str, function: str, *arguments: Any) -> "Future[bytes]":

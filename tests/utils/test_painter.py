@@ -1,6 +1,7 @@
 """Figures drawn by a second process, which must leave nothing behind."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +66,15 @@ def test_with_matplotlib_loaded_it_draws_here():
         assert drawn.result().startswith(b"\x89PNG")
         with pytest.raises(AttributeError, match="no_such_figure"):
             painter.draw(figures.__name__, "no_such_figure").result()
+
+
+def test_without_room_for_a_second_process_it_draws_here(monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib")
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with Painter() as painter:
+        monkeypatch.undo()
+        drawn = painter.draw(figures.__name__, "label_distribution", {"a": [2, 3]}, ("x", "y"))
+        assert drawn.result().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
