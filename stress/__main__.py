@@ -48,8 +48,8 @@ TESTS: dict[str, StressTest] = {
         "kill, stop and cut off the processes of a cluster", "clusters:clusters", 150, 5
     ),
     "idx": StressTest("damaged and hostile data sets", "datasets:idx", 2_000, 150),
-    "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 150),
-    "flags": StressTest("wrong flags, alone and in pairs", "flags:flags", 500, 25),
+    "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 80),
+    "flags": StressTest("wrong flags, alone and in pairs", "flags:flags", 500, 15),
     "damage": StressTest("damage the files of a trained network", "damage:damage", 500, 40),
     "full_disk": StressTest("fill the disk before each write", "full_disk:full_disk", 72, 4),
     "poison": StressTest("NaN and infinity while training", "poison:poison", 40, 4),

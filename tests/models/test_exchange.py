@@ -32,6 +32,7 @@ def classic(*flags):
     return result.stdout
 
 
+@pytest.mark.long
 def test_the_tutorials_checkpoint_evaluates_and_trains_on_here(mnist, tmp_path):
     scored_there = json.loads(classic(f"--model_dir={tmp_path}", "--steps=3", "--evaluate"))
     recipe = Recipe(steps=5)
