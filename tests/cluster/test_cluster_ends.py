@@ -45,7 +45,10 @@ class Processes:
             }
 
 
-@pytest.mark.parametrize("victim", ["chief", "worker-0"])
+long = pytest.mark.long
+
+
+@pytest.mark.parametrize("victim", [pytest.param("chief", marks=long), "worker-0"])
 def test_without_one_all_end_and_started_again_come_to_the_same(small_data_dir, tmp_path, victim):
     more = ("--strategy=multi_worker", "--steps=40")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -97,6 +100,7 @@ def test_a_worker_that_is_told_to_end_has_the_chief_save(small_data_dir, tmp_pat
     assert "error" not in printed["worker-0"]
 
 
+@long
 def test_a_training_that_is_done_ends_all_at_once(small_data_dir, tmp_path):
     cluster = Processes(small_data_dir, tmp_path, "--steps=3")
     for said in ("trained 3 steps", "step 3 of 3 is reached: nothing left to train"):
@@ -108,7 +112,7 @@ def test_a_training_that_is_done_ends_all_at_once(small_data_dir, tmp_path):
     assert printed["worker-0"].endswith("nothing left to train\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=long), signal.SIGTERM])
 def test_a_signal_to_the_launcher_ends_all_and_saves(small_data_dir, tmp_path, number):
     more = ("--strategy=auto", "--steps=1000000", "--log_every_n_iter=2")
     arguments = ["--workers=1", *flags(small_data_dir, "model_dir", *more)]
@@ -127,6 +131,7 @@ def test_a_signal_to_the_launcher_ends_all_and_saves(small_data_dir, tmp_path, n
     assert nothing_is_left_of(tmp_path)
 
 
+@long
 @pytest.mark.parametrize("restarts", [0, 1])
 def test_the_launcher_starts_all_again_as_often_as_it_may(small_data_dir, tmp_path, restarts):
     more = ("--steps=300", "--save_checkpoints_steps=20", "--log_every_n_iter=10")

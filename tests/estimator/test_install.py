@@ -64,7 +64,14 @@ def test_what_is_inside(spelling):
     run(f"from cnn_mnist import estimator\nestimator.install()\n{spelling}\nassert callable(found)")
 
 
-@pytest.mark.parametrize("names", [(), ("tensorflow",), ("tensorflow.compat.v1", "tensorflow")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param((), marks=pytest.mark.long),
+        pytest.param(("tensorflow",), marks=pytest.mark.long),
+        ("tensorflow.compat.v1", "tensorflow"),
+    ],
+)
 def test_any_order_of_imports(names):
     """Before TensorFlow, and after it; in interpreters that have loaded nothing yet."""
     before = "".join(f"import {name}\n" for name in names)

@@ -108,7 +108,7 @@ def test_averages_that_no_step_moves_are_told(tied, caplog):
     "too_late, wanted",
     [
         ("import tensorflow as tf; tf.keras.layers", None),
-        ("import tensorflow as tf; tf.optimizers.SGD", None),
+        pytest.param("import tensorflow as tf; tf.optimizers.SGD", None, marks=pytest.mark.long),
         ("", "0"),
     ],
 )

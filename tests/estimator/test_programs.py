@@ -18,6 +18,7 @@ from stress import programs
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
+SLOW = ("canned.py", "train_and_evaluate.py", "serving.py")
 
 
 def run(command: str, folder: Path | str = "", **options):
@@ -26,7 +27,7 @@ def run(command: str, folder: Path | str = "", **options):
 
 
 def slow(program):
-    return pytest.param(program, marks=pytest.mark.long) if program == "canned.py" else program
+    return pytest.param(program, marks=pytest.mark.long) if program in SLOW else program
 
 
 @pytest.mark.parametrize("program", [*map(slow, dict.fromkeys(row.program for row in ROWS))])
