@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from cnn_mnist.data import dataset
+from cnn_mnist.utils import processor
 
 BATCH_SIZE = 100
 LEARNING_RATE = 0.001
@@ -109,6 +110,8 @@ def bare_loop(precision: str, model_dir: str) -> None:
 def keras_fit(precision: str, model_dir: str) -> None:
     """Keras 3 on TensorFlow: `Model.fit` over arrays."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    if processor.onednn_pays():  # as this package has it: without AVX-512 it is 1.7 x as fast
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import keras
 
     if precision == "bfloat16":

@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from cnn_mnist.data import dataset
+from cnn_mnist.utils import processor
 
 BATCH, EPOCH, PEAK = 256, 60_000, 0.01
 STEPS = -(-EPOCH // BATCH)
@@ -75,6 +76,8 @@ def torch_run(data: tuple[np.ndarray, ...], seed: int) -> tuple[float, float]:
 def keras_run(data: tuple[np.ndarray, ...], seed: int) -> tuple[float, float]:
     """Keras: `Model.fit` over arrays, the rate by a schedule."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    if processor.onednn_pays():
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import keras
 
     class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
