@@ -39,6 +39,7 @@ MOST_EXPLAINED = 24  # pictures on one page
 class Options(Settings):
     """The flags that do not belong to a recipe; `main` says what each of them means."""
 
+    strategy: str  # "multi_worker", "mirrored" or "auto"
     data_dir: str | None
     class_names: list[str] | None  # None: those of the data, or of what was trained on them
     validation_size: int | None  # as given; None: the recipe's, which gives way to small data

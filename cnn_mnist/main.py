@@ -300,7 +300,9 @@ def check_cluster(cluster: Cluster | None, recipe: Recipe) -> None:
         )
     if cluster.address:  # an evaluator does not listen
         place = f"{tf_config.VARIABLE}: cluster.{cluster.role}[{cluster.index}]"
-        listening.check(cluster.address, place, cluster.trainers, FLAGS.allow_public_cluster)
+        listening.check(
+            cluster.address, place, cluster.trainers.values(), FLAGS.allow_public_cluster
+        )
 
 
 def chosen_options(cluster: Cluster | None) -> Options:

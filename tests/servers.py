@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from cnn_mnist.cluster.launcher import free_addresses
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.utils import sessions
+from cnn_mnist.utils.listening import free_addresses
 
 WORKERS = 3
 

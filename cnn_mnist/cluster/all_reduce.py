@@ -104,16 +104,11 @@ class Trainer:
         return made._replace(loss=_times(share, made.loss), scaffold=scaffold)
 
     def _add_asked(self, replica: Any) -> None:
-        own = self._cluster.trainers.index(self._cluster.address)
-
-        def look() -> np.ndarray:
-            asked = np.zeros(len(self._cluster.trainers), np.float32)
-            asked[own] = self._is_asked()
-            return asked
-
+        trainers = list(self._cluster.trainers.values())
+        is_own = np.equal(trainers, self._cluster.address).astype(np.float32)
         with tf.device("CPU:0"):
-            asked = tf.numpy_function(look, [], tf.float32)
-        asked = tf.ensure_shape(asked, [len(self._cluster.trainers)])
+            asked = tf.numpy_function(lambda: is_own * self._is_asked(), [], tf.float32)
+        asked = tf.ensure_shape(asked, [len(trainers)])
         asked = replica.all_reduce(tf.distribute.ReduceOp.SUM, asked)
         tf.compat.v1.add_to_collection(ASKED, asked)
 

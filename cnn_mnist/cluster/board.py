@@ -1,18 +1,18 @@
-"""Texts that processes of a cluster leave for each other, on the chief's server.
+"""The notice that the chief leaves on its own server for the workers.
 
-The chief writes `TRAINED`, what is trained, when it is ready for the workers, and `DONE` when the
-training is over. Each worker writes a text of its own name when it has taken its last step. They
-are gone with the chief's process.
+It tells what is trained, when the chief is ready for them; later also why the training ended. It is
+gone with the chief's process.
 """
 
 import contextlib
+import json
 from typing import Any
 
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.utils.lazy import tf
 
-TRAINED, DONE = "trained", "done"
-WELL = "done"  # on `DONE`; anything else tells why the training ended earlier
+TRAINED, DONE = "trained", "done"  # keys of the notice
+WELL = "well"  # of `DONE`; anything else tells why the training ended earlier
 CHIEF = "/job:chief/task:0"
 PATIENCE = 5.0  # seconds, until a look at the board is given up
 
@@ -21,7 +21,7 @@ _SESSIONS: list[Any] = []
 
 
 class Board:
-    """Reads and writes texts; each has a name.
+    """Reads and writes the notice, an object of JSON.
 
     Args:
       target: of the process's own server, `grpc://host:port`.
@@ -29,16 +29,12 @@ class Board:
     """
 
     def __init__(self, target: str, cluster: Cluster) -> None:
-        workers = [f"worker {index}" for index in range(len(cluster.workers))]
-        with tf.Graph().as_default():
+        with tf.Graph().as_default(), tf.device(CHIEF):
+            text = tf.raw_ops.VarHandleOp(dtype=tf.string, shape=[], shared_name="board")
             self._text = tf.compat.v1.placeholder(tf.string, [])
-            self._is_there, self._read, self._write = {}, {}, {}
-            for name in (TRAINED, DONE, *workers):
-                variable = _variable(name)
-                with tf.device(CHIEF):
-                    self._is_there[name] = variable.is_initialized()
-                    self._read[name] = variable.read_value()
-                self._write[name] = variable.assign(self._text, read_value=False)
+            self._write = tf.raw_ops.AssignVariableOp(resource=text, value=self._text)
+            self._is_there = tf.raw_ops.VarIsInitializedOp(resource=text)
+            self._read = tf.raw_ops.ReadVariableOp(resource=text, dtype=tf.string)
             config = tf.compat.v1.ConfigProto(
                 # Without filters, the session would wait for every process of the cluster; without
                 # a time limit, for a chief that has just gone.
@@ -48,25 +44,16 @@ class Board:
             self._session = tf.compat.v1.Session(target, config=config)
             _SESSIONS.append(self._session)
 
-    def read(self, name: str) -> str | None:
-        """The text of a name; None if there is none yet, or the chief does not answer."""
-        try:
-            is_there = self._session.run(self._is_there[name])
-            return self._session.run(self._read[name]).decode() if is_there else None
-        except tf.errors.DeadlineExceededError:
-            return None
+    def read(self) -> dict[str, Any]:
+        """The notice; empty if there is none yet, or the chief does not answer."""
+        with contextlib.suppress(tf.errors.DeadlineExceededError):
+            if self._session.run(self._is_there):
+                return json.loads(self._session.run(self._read))
+        return {}
 
-    def write(self, name: str, text: str) -> None:
-        """Leaves a text, as soon as the chief answers."""
-        is_left = False
-        while not is_left:
+    def write(self, **notice: Any) -> None:
+        """Leaves the notice in the place of the one before, as soon as the chief answers."""
+        while True:
             with contextlib.suppress(tf.errors.DeadlineExceededError):
-                self._session.run(self._write[name], {self._text: text})
-                is_left = True
-
-
-def _variable(name: str) -> Any:
-    """A variable of the default graph that is in no checkpoint."""
-    options = {"initializer": tf.constant_initializer(""), "trainable": False, "collections": []}
-    with tf.device(CHIEF), tf.name_scope("board"):
-        return tf.compat.v1.get_variable(name.replace(" ", "_"), [], tf.string, **options)
+                self._session.run(self._write, {self._text: json.dumps(notice)})
+                return

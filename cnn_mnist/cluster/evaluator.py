@@ -10,6 +10,7 @@ from cnn_mnist.checkpoints import record, saver
 from cnn_mnist.checkpoints.record import Record
 from cnn_mnist.cluster import peers
 from cnn_mnist.cluster.settings import Settings
+from cnn_mnist.cluster.tf_config import CHIEF
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.training.validation import Scorer, Scores
 from cnn_mnist.utils import curves
@@ -29,16 +30,12 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
       RecordError: the chief trains something else.
     """
     cluster, folder = settings.cluster, Path(settings.model_dir)
-    chief = f"the chief at {cluster.chief}"
-    waiting = peers.Waiting(chief, settings.cluster_timeout, show)
+    waiting = peers.Waiting(f"{CHIEF} at {cluster.chief}", settings.cluster_timeout, show)
     scoring = None
     done = max([0, *curves.read_curves(folder).validation_accuracy.steps])
-
-    def new_steps() -> list[int]:
-        return [step for step in saver.steps(folder) if step > done]
-
     while done < what.recipe.steps:
-        if (new := new_steps()) and record.read(folder) is not None:
+        new = [step for step in saver.steps(folder) if step > done]
+        if new and record.read(folder) is not None:
             record.check(what, settings.model_dir)
             waiting.note(True)
             done = new[0]
@@ -50,8 +47,8 @@ def watch(settings: Settings, what: Record, split: Split, show: Callable[[str], 
                 _score(folder, done, split, *scoring)
             continue
         time.sleep(peers.LOOK_EVERY)
-        is_there = peers.is_there(cluster.chief)
-        waiting.note(is_there, f", and for its checkpoints in {settings.model_dir}")
+        more = f", and for its checkpoints in {settings.model_dir}"
+        waiting.note(peers.is_there(cluster.chief), more)
 
 
 def _score(folder: Path, step: int, split: Split, scores: Scores, scorer: Scorer) -> None:

@@ -9,24 +9,22 @@ processes.
 """
 
 import argparse
-import contextlib
-import ctypes
 import json
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import IO
 
-from cnn_mnist.utils.errors import Parser, UsageError
-from cnn_mnist.utils.process import SIGNALS, code_of
+from cnn_mnist.utils import console
+from cnn_mnist.utils.errors import Parser, UsageError, whole_number
+from cnn_mnist.utils.listening import free_addresses
+from cnn_mnist.utils.process import SIGNALS, code_of, end_with_parent
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 PATIENCE = 30.0  # seconds for all to end, after a signal or the chief's failure
 LOOK_EVERY = 0.1  # seconds
 CHIEF, EVALUATOR = "chief", "evaluator"
@@ -50,30 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             if getattr(options, former) is not None:
                 raise UsageError(f"--{former}: was taken out: {remedy}")
         configs = tf_configs(options.workers, options.evaluator)
-        return Launcher(configs, flags, options.max_restarts).run()
+        return Launcher(configs, flags).run(options.max_restarts)
 
     return code_of(command)
 
 
 def tf_configs(workers: int, evaluator: bool) -> dict[str, str]:
     """Name -> `TF_CONFIG` of the `chief`, of each `worker-N`, and of the `evaluator`."""
-    counts = {"chief": 1, "worker": workers, "evaluator": int(evaluator)}
-    free = iter(free_addresses(sum(counts.values())))
-    cluster = {job: [next(free) for _ in range(count)] for job, count in counts.items() if count}
+    tasks = {CHIEF: (CHIEF, 0)}
+    tasks |= {f"worker-{index}": ("worker", index) for index in range(workers)}
+    tasks |= {EVALUATOR: (EVALUATOR, 0)} if evaluator else {}
+    cluster: dict[str, list[str]] = {}
+    for (job, _), address in zip(tasks.values(), free_addresses(len(tasks)), strict=True):
+        cluster.setdefault(job, []).append(address)
     return {
-        job if job in (CHIEF, EVALUATOR) else f"{job}-{index}": json.dumps(
-            {"cluster": cluster, "task": {"type": job, "index": index}}
-        )
-        for job, addresses in cluster.items()
-        for index in range(len(addresses))
+        name: json.dumps({"cluster": cluster, "task": {"type": job, "index": index}})
+        for name, (job, index) in tasks.items()
     }
-
-
-def free_addresses(count: int) -> list[str]:
-    """Addresses of the loopback at which nothing listens."""
-    with contextlib.ExitStack() as stack:
-        each = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return ["{}:{}".format(*server.getsockname()) for server in each]
 
 
 class Launcher:
@@ -83,30 +74,29 @@ class Launcher:
     then all are started again. Nobody needs the evaluator.
     """
 
-    def __init__(self, configs: dict[str, str], flags: list[str], restarts: int) -> None:
-        """Takes `tf_configs`, flags of `cnn_mnist.main`, and how often what failed is restarted."""
+    def __init__(self, configs: dict[str, str], flags: list[str]) -> None:
+        """Takes `tf_configs`, and flags of `cnn_mnist.main`."""
         self._configs, self._flags = configs, flags
-        self._width = max(map(len, configs))
-        self._trainers = [name for name in configs if name != EVALUATOR]
-        self._restarts = restarts
         self._running: dict[str, subprocess.Popen] = {}
-        self._codes: dict[str, int] = {}
+        self._codes: dict[str, int] = {}  # of those that have ended
         self._printers: list[threading.Thread] = []
-        self._printing = threading.Lock()
+        self._print = console.Named(max(map(len, configs)))
         self._received: list[int] = []
         self._passed_on = 0  # how many of them
-        self._failed = 0  # the code of the trainer that failed first
-        self._stop_at = self._kill_at = math.inf  # seconds of the monotonic clock
 
-    def run(self) -> int:
-        """Starts all, waits for all; returns the exit code."""
+    def run(self, restarts: int) -> int:
+        """Starts all, as often again as `restarts` says; waits for all; returns the exit code."""
         for number in SIGNALS:  # `code_of` brings the former handlers back
             signal.signal(number, lambda number, _: self._received.append(number))
         try:
-            self._start_all(self._configs)
-            while self._running:
-                time.sleep(LOOK_EVERY)
-                self._look()
+            code = self._train()
+            while code not in (0, 2) and restarts and not self._received:
+                restarts -= 1
+                again = f"chief and workers are started again, and may be {restarts} times more\n"
+                self._print(CHIEF, again, sys.stderr)
+                code = self._train()
+            # Of a training that failed, the evaluator would only wait for more.
+            self._wait([EVALUATOR], time.monotonic() if code else math.inf)
         finally:
             for process in self._running.values():
                 process.kill()
@@ -114,12 +104,17 @@ class Launcher:
             printer.join(timeout=1)
         if self._received:
             return 128 + self._received[0]
-        return self._codes[CHIEF] or self._failed or self._codes.get(EVALUATOR, 0)
+        return code or self._codes.get(EVALUATOR, 0)
 
-    def _start_all(self, names: Iterable[str]) -> None:
-        for name in names:
-            if not self._received:
+    def _train(self) -> int:
+        """Starts who is not running, and waits for chief and workers; returns the exit code."""
+        trainers = [name for name in self._configs if name != EVALUATOR]
+        for name in (*trainers, EVALUATOR):
+            ended_well = self._codes.pop(name, 1) == 0 and name == EVALUATOR
+            if name in self._configs and not (ended_well or name in self._running):
                 self._start(name)
+        failed = self._wait(trainers)
+        return self._codes[CHIEF] or failed
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(
@@ -131,95 +126,63 @@ class Launcher:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C on a terminal is for this process, which passes it on
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         self._running[name] = process
         for source, sink in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
-            printer = threading.Thread(target=self._print, args=(name, source, sink), daemon=True)
+            printer = threading.Thread(target=self._copy, args=(name, source, sink), daemon=True)
             printer.start()
             self._printers.append(printer)
 
-    def _look(self) -> None:
-        """Passes signals on, ends what has been waited for long enough, and sees who has ended."""
-        # Not in the handler, which may run while a process is started.
-        for number in self._received[self._passed_on :]:
-            self._passed_on += 1
-            self._send(number)
-            self._kill_at = min(self._kill_at, time.monotonic() + PATIENCE)
-        now = time.monotonic()
-        if now >= self._kill_at:
-            self._send(signal.SIGKILL)
-        elif now >= self._stop_at:
-            self._stop_at, self._kill_at = math.inf, now + PATIENCE
-            self._send(signal.SIGTERM)
-        for name, process in list(self._running.items()):
-            if process.poll() is not None:
-                del self._running[name]
-                self._ended(name, process.returncode)
+    def _wait(self, names: Sequence[str], stop_at: float = math.inf) -> int:
+        """Passes signals on until all of `names` have ended, and ends those that do not by then.
 
-    def _send(self, number: int) -> None:
-        for name, process in self._running.items():
-            if number in SIGNALS and self._received or name in self._trainers or self._is_over():
-                process.send_signal(number)
+        Args:
+          names: of processes.
+          stop_at: when they get SIGTERM, in seconds of the monotonic clock.
 
-    def _is_over(self) -> bool:
-        """Whether nobody will train any more."""
-        return not any(name in self._running for name in self._trainers)
+        Returns:
+          The code of the first that failed before the chief ended well, or 0.
+        """
+        failed, kill_at = 0, math.inf
+        while any(name in self._running for name in names):
+            time.sleep(LOOK_EVERY)
+            now = time.monotonic()
+            # Not in the handler, which may run while a process is started.
+            for number in self._received[self._passed_on :]:
+                self._passed_on += 1
+                self._send(number, list(self._running))
+                kill_at = min(kill_at, now + PATIENCE)
+            if now >= kill_at:
+                self._send(signal.SIGKILL, names)
+            elif now >= stop_at:
+                stop_at, kill_at = math.inf, now + PATIENCE
+                self._send(signal.SIGTERM, names)
+            for name in [name for name, each in self._running.items() if each.poll() is not None]:
+                code = self._running.pop(name).returncode
+                code = 128 - code if code < 0 else code  # as a shell tells a signal
+                self._codes[name] = code
+                if code:
+                    self._print(name, f"ended with {code}\n", sys.stderr)
+                if code and not failed and name in names and self._codes.get(CHIEF, 1):
+                    failed = code
+                    # A wrong flag ends all; otherwise they end by themselves, and name who is gone.
+                    stop_at = now + (0 if code == 2 else PATIENCE)
+        return failed
 
-    def _ended(self, name: str, code: int) -> None:
-        code = 128 - code if code < 0 else code  # as a shell tells a signal
-        self._codes[name] = code
-        if code:
-            self._say(name, f"ended with {code}\n", sys.stderr)
-        if self._received:
-            return
-        if code and name != EVALUATOR and not self._failed and self._codes.get(CHIEF, 1):
-            self._failed = code
-            # A wrong flag ends all at once; otherwise they end by themselves, and name who is gone.
-            self._stop_at = time.monotonic() + (0 if code == 2 else PATIENCE)
-        if not (self._failed and self._is_over()):
-            return
-        if self._failed == 2 or not self._restarts:
-            self._stop_at = time.monotonic()  # the evaluator would only wait
-            return
-        self._restarts -= 1
-        again = f"chief and workers are started again, and may be {self._restarts} times more\n"
-        self._say(CHIEF, again, sys.stderr)
-        self._failed, self._stop_at, self._kill_at = 0, math.inf, math.inf
-        ended = [name for name, code in self._codes.items() if code or name != EVALUATOR]
-        for each in ended:
-            del self._codes[each]
-        self._start_all(ended)
+    def _send(self, number: int, names: Sequence[str]) -> None:
+        for name in names:
+            if name in self._running:
+                self._running[name].send_signal(number)
 
-    def _print(self, name: str, source: IO[str], sink: IO[str]) -> None:
+    def _copy(self, name: str, source: IO[str], sink: IO[str]) -> None:
         try:
             for line in source:
-                self._say(name, line, sink)
+                self._print(name, line, sink)
         except BrokenPipeError:  # the reader has gone: `... | head`
             self._received.append(signal.SIGTERM)
             for _ in source:  # to its end, or else the process waits for a reader
                 pass
-
-    def _say(self, name: str, line: str, sink: IO[str]) -> None:
-        with self._printing:
-            print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
-
-
-def _end_with_parent() -> None:
-    """Lets a child end when this process does, were it by SIGKILL; on Linux."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _count(least: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, found {text!r}"
-            )
-        return int(text)
-
-    return count
 
 
 def _parser() -> Parser:
@@ -230,7 +193,7 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--workers", type=_count(0), default=2, help="How many train beside the chief.")
+    add("--workers", type=whole_number(0), default=2, help="How many train beside the chief.")
     add(
         "--evaluator",
         action=argparse.BooleanOptionalAction,
@@ -239,7 +202,7 @@ def _parser() -> Parser:
     )
     add(
         "--max_restarts",
-        type=_count(0),
+        type=whole_number(0),
         default=0,
         help="How often chief and workers are started again after one of them failed.",
     )

@@ -4,11 +4,9 @@ import socket
 import time
 from collections.abc import Callable
 
-from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.utils.errors import RunError
 from cnn_mnist.utils.listening import host_and_port
 
-CHIEF = "the chief"
 LOOK_EVERY = 0.5  # seconds
 ANSWER_WITHIN = 2.0  # seconds
 TELL_AFTER, TELL_EVERY = 3.0, 30.0  # seconds
@@ -46,13 +44,6 @@ def is_there(address: str) -> bool:
     return look(address) == THERE
 
 
-def addresses(cluster: Cluster) -> dict[str, str]:
-    """The processes that train, without this one: name -> address."""
-    workers = {f"worker {index}": address for index, address in enumerate(cluster.workers)}
-    every = {CHIEF: cluster.chief, **workers}
-    return {name: address for name, address in every.items() if address != cluster.address}
-
-
 class Waiting:
     """A wait that tells for whom, and gives up after a time."""
 
@@ -85,17 +76,3 @@ class Waiting:
             self._show(f"waiting for {self._who}{more}, for {now - self._since:.0f} s so far")
             self._told = now
         return False
-
-
-def wait_for(others: dict[str, str], timeout: float, show: Callable[[str], None]) -> None:
-    """Waits until all of `others`, name -> address, answer; the rest as of a `Waiting`.
-
-    Raises:
-      ClusterError: one does not, for too long.
-    """
-    waiting = {name: Waiting(f"{name} at {where}", timeout, show) for name, where in others.items()}
-    missing = True
-    while missing:
-        there = {name: waiting[name].note(is_there(where)) for name, where in others.items()}
-        if missing := not all(there.values()):
-            time.sleep(LOOK_EVERY)

@@ -1,9 +1,7 @@
 """What the processes of a `TF_CONFIG` cluster do: chief, worker, evaluator."""
 
 import contextlib
-import logging
 import time
-from typing import Any
 
 from cnn_mnist.checkpoints import record
 from cnn_mnist.checkpoints.record import Record
@@ -13,11 +11,6 @@ from cnn_mnist.data.dataset import Dataset
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training.train import begun, result, tell_end, tell_start
 from cnn_mnist.utils import console, listening
-from cnn_mnist.utils.lazy import tf
-
-log = logging.getLogger(__name__)
-
-_SERVERS: list[Any] = []  # they serve as long as they are not collected: until the process ends
 
 
 def play(settings: Settings, recipe: Recipe, data: Dataset) -> int:
@@ -65,16 +58,10 @@ def _lead(settings: Settings, what: Record, data: Dataset) -> int:
 
 
 def _listen(cluster: Cluster) -> str:
-    """Starts TensorFlow's server, for connections to its own address alone; returns its target."""
+    """Starts this process's server; returns its target."""
     from cnn_mnist.utils import sessions
 
     config = sessions.for_all_reduce()
     # Whom the others ask who takes part in a sum.
     config.experimental.collective_group_leader = "/job:chief/replica:0/task:0"
-    spec = tf.train.ClusterSpec(cluster.spec)
-    server = tf.distribute.Server(spec, cluster.role, cluster.index, config=config)
-    _SERVERS.append(server)
-    host, port = listening.host_and_port(cluster.address)
-    if not listening.restrict(port, host):
-        log.warning(listening.UNRESTRICTED, port)
-    return server.target
+    return listening.serve(cluster.spec, cluster.role, cluster.index, config)

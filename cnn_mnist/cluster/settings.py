@@ -11,7 +11,6 @@ class Settings:
 
     Attributes:
       cluster: who trains, and which of them this process is.
-      strategy: "multi_worker".
       model_dir: where the chief saves.
       save_checkpoints_steps: steps between two checkpoints.
       log_every_n_iter: steps of the chief between two lines on `softmax_tensor`; 0 for none.
@@ -20,7 +19,6 @@ class Settings:
     """
 
     cluster: Cluster
-    strategy: str
     model_dir: str
     save_checkpoints_steps: int
     log_every_n_iter: int

@@ -9,21 +9,20 @@ The chief trains, as the workers do, and writes the checkpoints; an evaluator, w
 
 import contextlib
 import dataclasses
-import ipaddress
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_mnist.utils.errors import UsageError, shown
-from cnn_mnist.utils.listening import host_and_port
+from cnn_mnist.utils.errors import UsageError, in_json, shown
+from cnn_mnist.utils.listening import place, why_no_address
 
 VARIABLE = "TF_CONFIG"
 JOBS = ("chief", "worker", "evaluator")
+CHIEF = "the chief"
 RENAMED = "this job is called chief now"  # of "master"
 NO_SERVERS = "--strategy=multi_worker needs no parameter servers; remove them, and start none"
-LONGEST_SHOWN = 60  # characters of a value that is quoted in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +49,15 @@ class Cluster:
         return {job: addresses for job, addresses in jobs.items() if addresses}
 
     @property
-    def trainers(self) -> tuple[str, ...]:
-        """The addresses of those who train: the chief's, then the workers'."""
-        return (self.chief, *self.workers)
+    def trainers(self) -> dict[str, str]:
+        """Those who train, the chief first: name, for people, -> address."""
+        workers = {f"worker {index}": address for index, address in enumerate(self.workers)}
+        return {CHIEF: self.chief, **workers}
+
+    @property
+    def others(self) -> dict[str, str]:
+        """The trainers without this process."""
+        return {name: where for name, where in self.trainers.items() if where != self.address}
 
     @property
     def address(self) -> str:
@@ -83,7 +88,7 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
     text = environment.get(VARIABLE, "{}")
     try:
         config = json.loads(text)
-        found = _found(config)
+        found = in_json(config)
     except (RecursionError, ValueError) as error:
         config, found = None, f"{error!s:.200}"
     if not isinstance(config, dict):
@@ -92,13 +97,12 @@ def read(environment: Mapping[str, str]) -> Cluster | None:
             f"mend it or unset {VARIABLE}"
         )
     jobs = config.get("cluster", {})
-    if not isinstance(jobs, dict):
-        raise _error("cluster", "an object", _found(jobs), "mend it or remove it")
+    remedy = "mend it or remove it"
+    _require(isinstance(jobs, dict), "cluster", "an object", in_json(jobs), remedy)
     if not jobs:
         return None
     rpc_layer = config.get("rpc_layer", "grpc")
-    if rpc_layer != "grpc":
-        raise _error("rpc_layer", '"grpc"', _found(rpc_layer), "remove it")
+    _require(rpc_layer == "grpc", "rpc_layer", '"grpc"', in_json(rpc_layer), "remove it")
     addresses = _addresses(jobs)
     role, index = _task(config.get("task"), addresses)
     chief, workers, evaluator = (tuple(addresses[job]) for job in JOBS)
@@ -125,89 +129,59 @@ def taken() -> Iterator[Cluster | None]:
 
 def _addresses(jobs: dict[str, Any]) -> dict[str, list[str]]:
     """The addresses of every job; of one that `cluster` does not have, none."""
-    for job in jobs:
-        if job == "master":
-            raise UsageError(f"{VARIABLE}: cluster.master: {RENAMED}; rename it")
-        if job == "ps" and jobs[job]:
-            raise UsageError(f"{VARIABLE}: cluster.ps: {NO_SERVERS}")
-        if job not in (*JOBS, "ps"):
-            expected = "only the jobs chief, worker and evaluator"
-            raise _error("cluster", expected, _found(job), "rename or remove it")
+    if "master" in jobs:
+        raise UsageError(f"{VARIABLE}: cluster.master: {RENAMED}; rename it")
+    if jobs.get("ps"):
+        raise UsageError(f"{VARIABLE}: cluster.ps: {NO_SERVERS}")
+    known, some = "only the jobs chief, worker and evaluator", 'such as ["host:2222"]'
     paths: dict[tuple[str, int], str] = {}
     for job, addresses in jobs.items():
-        if not isinstance(addresses, list):
-            expected = 'a list of addresses, such as ["host:2222"]'
-            raise _error(f"cluster.{job}", expected, _found(addresses), "write a list")
+        _require(job in (*JOBS, "ps"), "cluster", known, in_json(job), "rename or remove it")
+        is_list, found = isinstance(addresses, list), in_json(addresses)
+        _require(is_list, f"cluster.{job}", f"a list of addresses, {some}", found, "write a list")
         for index, address in enumerate(addresses):
-            path = f"cluster.{job}[{index}]"
-            other = paths.setdefault(_place(path, address), path)
-            if other != path:
-                found, remedy = f"that of {other}, {address}", "a host or port of its own"
-                raise _error(path, "an address of its own", found, f"give each process {remedy}")
+            path, found = f"cluster.{job}[{index}]", in_json(address)
+            _require(isinstance(address, str), path, 'an address "host:port"', found, "mend it")
+            wrong = why_no_address(address)
+            _require(not wrong, path, wrong, found, "mend the address")
+            other = paths.setdefault(place(address), path)
+            found, own = f"that of {other}, {address}", "an address of its own"
+            remedy = "give each process a host or port of its own"
+            _require(other == path, path, own, found, remedy)
     every = {job: jobs.get(job, []) for job in JOBS}
-    if not every["chief"]:
-        raise _error("cluster.chief", "exactly one address", "none", "name the chief")
-    for job, expected in (("chief", "exactly one address"), ("evaluator", "at most one address")):
-        if len(every[job]) > 1:
-            raise _error(f"cluster.{job}", expected, len(every[job]), "keep one of them")
+    one, chiefs = "exactly one address", len(every["chief"])
+    _require(chiefs > 0, "cluster.chief", one, "none", "name the chief")
+    for job, expected in (("chief", one), ("evaluator", "at most one address")):
+        count = len(every[job])
+        _require(count < 2, f"cluster.{job}", expected, str(count), "keep one of them")
     return every
-
-
-def _place(path: str, address: Any) -> tuple[str, int]:
-    """Host and port of an address; every loopback address is one, as a server listens on all."""
-    if not isinstance(address, str):
-        raise _error(path, 'an address "host:port"', _found(address), "mend it")
-    try:
-        host, port = host_and_port(address)
-    except ValueError as error:
-        raise _error(path, str(error), _found(address), "mend the address") from None
-    host = host.lower()
-    try:
-        number = ipaddress.ip_address(host)
-    except ValueError:
-        return host, port
-    return ("localhost" if number.is_loopback else str(number)), port
 
 
 def _task(task: Any, addresses: dict[str, list[str]]) -> tuple[str, int]:
     """Role and index of this process."""
-    if not isinstance(task, dict):
-        expected = 'an object such as {"type": "worker", "index": 0}'
-        found = "nothing" if task is None else _found(task)
-        raise _error("task", expected, found, "say which process of the cluster this is")
-    role = task.get("type")
-    if role not in JOBS:
-        found = _found(role) if "type" in task else "nothing"
-        remedy = {"master": RENAMED, "ps": NO_SERVERS}.get(str(role), "mend it")
-        raise _error("task.type", "chief, worker or evaluator", found, remedy)
+    is_object, such = isinstance(task, dict), 'an object such as {"type": "worker", "index": 0}'
+    found = "nothing" if task is None else in_json(task)
+    remedy = "say which process of the cluster this is"
+    _require(is_object, "task", such, found, remedy)
+    role, index = task.get("type"), task.get("index")
+    found = in_json(role) if "type" in task else "nothing"
+    remedy = {"master": RENAMED, "ps": NO_SERVERS}.get(str(role), "mend it")
+    _require(role in JOBS, "task.type", "chief, worker or evaluator", found, remedy)
     count = 1 if role == "evaluator" else len(addresses[role])  # in `cluster` or not
-    if not count:
-        remedy = f"mend it, or name the address in cluster.{role}"
-        raise _error("task.type", "a job of the cluster", _found(role), remedy)
-    index = task.get("index")
+    remedy = f"mend it, or name the address in cluster.{role}"
+    _require(count > 0, "task.type", "a job of the cluster", found, remedy)
     if isinstance(index, str) and re.fullmatch("[0-9]{1,9}", index):  # as some tools write it
         index = int(index)
-    if not isinstance(index, int) or isinstance(index, bool):
-        found = _found(index) if "index" in task else "nothing"
-        raise _error("task.index", "a whole number", found, "mend it")
-    if not 0 <= index < count:
-        found = _found(index)
-        if addresses[role]:
-            found += f", but cluster.{role} has {count} address{'es' if count > 1 else ''}"
-        expected = f"0 to {count - 1}" if count > 1 else "0"
-        raise _error("task.index", expected, found, "mend it")
+    found = in_json(index) if "index" in task else "nothing"
+    _require(type(index) is int, "task.index", "a whole number", found, "mend it")
+    if addresses[role]:
+        found += f", but cluster.{role} has {count} address{'es' if count > 1 else ''}"
+    expected = f"0 to {count - 1}" if count > 1 else "0"
+    _require(0 <= index < count, "task.index", expected, found, "mend it")
     return role, index
 
 
-def _found(value: Any) -> str:
-    """A value of JSON, for a message: short, and in characters that can be printed."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
-
-
-def _error(path: str, expected: str, found: object, remedy: str) -> UsageError:
-    return UsageError(f"{VARIABLE}: {path}: expected {expected}, found {found}; {remedy}")
+def _require(holds: bool, path: str, expected: str, found: str, remedy: str) -> None:
+    """Raises UsageError where something does not hold, for the place `path` within the JSON."""
+    if not holds:
+        raise UsageError(f"{VARIABLE}: {path}: expected {expected}, found {found}; {remedy}")

@@ -1,7 +1,6 @@
 """Looks after the other processes while this one trains, and after signals to this one."""
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -10,7 +9,8 @@ from collections.abc import Callable, Mapping
 
 from cnn_mnist.cluster import peers
 from cnn_mnist.cluster.peers import ClusterError, Waiting
-from cnn_mnist.utils.process import SIGNALS, leave
+from cnn_mnist.cluster.tf_config import CHIEF
+from cnn_mnist.utils.process import leave, noting_signals
 
 GONE_AFTER = 3  # looks in a row, lest a moment end a job
 # Seconds after a signal in which the step that all are in should have ended.
@@ -48,14 +48,20 @@ class Watch:
         self._misses = dict.fromkeys(others, 0)  # looks in a row at which a process was gone
         self._over, self._stepping = threading.Event(), True
 
+    def wait_for_all(self) -> "Watch":
+        """Waits until all others answer; before the watch is entered.
+
+        Raises:
+          ClusterError: one does not, for too long.
+        """
+        names = self._others.items()
+        while False in [self._waiting[name].note(peers.is_there(where)) for name, where in names]:
+            time.sleep(peers.LOOK_EVERY)
+        return self
+
     def __enter__(self) -> "Watch":
-        # A signal's number comes out of the pipe at once, though the main thread, which Python has
-        # call the handlers, be in a call.
-        self._wakeups, self._end = os.pipe()
-        for end in (self._wakeups, self._end):
-            os.set_blocking(end, False)
-        self._old_end = signal.set_wakeup_fd(self._end, warn_on_full_buffer=False)
-        self._handlers = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+        self._signals = contextlib.ExitStack()
+        self._come = self._signals.enter_context(noting_signals())
         self._thread = threading.Thread(target=self._look_until_over, daemon=True)
         self._thread.start()
         return self
@@ -64,15 +70,11 @@ class Watch:
         self._over.set()
         self._thread.join()
         self._look_for_signals()  # of one that came with another process's, since the last look
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_end)
-        os.close(self._wakeups)
-        os.close(self._end)
+        self._signals.close()
 
-    def after_last_step(self, needed: str | None) -> None:
-        """From now on only one process is needed, or none: the others may leave."""
-        self._others = {name: where for name, where in self._others.items() if name == needed}
+    def after_last_step(self) -> None:
+        """From now on only the chief is needed: the others may leave."""
+        self._others = {name: where for name, where in self._others.items() if name == CHIEF}
         self._stepping = False
 
     def find_lost(self) -> None:
@@ -93,19 +95,19 @@ class Watch:
             self._misses[name] = self._misses[name] + 1 if found == peers.GONE else 0
             if found != peers.GONE:
                 self._waiting[name].note(found == peers.THERE, " to answer")
-        names = [name for name in self._others if self._misses[name] >= GONE_AFTER]
-        if names:
-            raise ClusterError(gone({name: self._others[name] for name in names}))
+        others = self._others.items()
+        gone = [f"{name} at {where}" for name, where in others if self._misses[name] >= GONE_AFTER]
+        if gone:
+            raise ClusterError(
+                f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} gone; the newest "
+                "checkpoint is whole: start the same commands again, and they resume there"
+            )
 
     def _look_for_signals(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # none has come
-            for number in os.read(self._wakeups, 64):
-                if number not in SIGNALS:
-                    continue
-                if self.received is not None:
-                    self._end_with(128 + number)
-                self._received_at = time.monotonic()
-                self.received = signal.Signals(number)
+        for number in self._come():
+            if self.received is not None:
+                self._end_with(128 + number)
+            self.received, self._received_at = number, time.monotonic()
         if self.received and self._stepping and time.monotonic() - self._received_at >= GRACE:
             name = self.received.name
             self._end_with(128 + self.received, f"{name}: the step could not be ended")
@@ -116,13 +118,3 @@ class Watch:
         if message:
             print(message, file=sys.stderr)
         leave(code)
-
-
-def gone(others: Mapping[str, str]) -> str:
-    """The line that tells that processes are gone, by name and address."""
-    who = " and ".join(f"{name} at {address}" for name, address in others.items())
-    are = "is" if len(others) == 1 else "are"
-    return (
-        f"{who} {are} gone; the newest checkpoint is whole: start the same commands again, and "
-        "they resume there"
-    )

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -155,6 +156,18 @@ def rows_of_step(
         images, labels = tf.numpy_function(picked, [rows.step], (tf.uint8, tf.int32))
         images = tf.ensure_shape(images, [rows.size, *split.image_shape])
         return {"x": images}, tf.ensure_shape(labels, [rows.size])
+
+
+@contextlib.contextmanager
+def index_log_in(folder: str | None, process: str) -> Iterator[IO[str] | None]:
+    """The file of a process's `index_log` in a folder, which is made; None if `folder` is."""
+    if folder is None:
+        yield None
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    place = Path(folder) / f"{process.replace(' ', '_')}.jsonl"
+    with place.open("a", buffering=1) as file:  # each line at once
+        yield file
 
 
 def in_one_scope(input_fn: Callable[[], Any]) -> Callable[[], Any]:

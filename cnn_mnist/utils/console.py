@@ -13,8 +13,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -169,6 +171,19 @@ def tame_environment() -> None:
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and not int(columns):
         del os.environ["COLUMNS"]
+
+
+class Named:
+    """Prints lines of several processes, each after the name of its own, whole."""
+
+    def __init__(self, width: int) -> None:
+        """Takes how many characters the longest name has."""
+        self._width, self._printing = width, threading.Lock()
+
+    def __call__(self, name: str, line: str, sink: IO[str]) -> None:
+        """Prints a line, which ends with its line break."""
+        with self._printing:
+            print(f"{name:{self._width}} | {line}", end="", file=sink, flush=True)
 
 
 def quiet_start() -> contextlib.AbstractContextManager[None]:

@@ -1,8 +1,12 @@
 """The errors that a command tells in one line, and how they say what was found."""
 
 import argparse
+import json
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+LONGEST_SHOWN = 60  # characters of a value of JSON that is quoted in a message
 
 
 class InputError(ValueError):
@@ -31,10 +35,33 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(one_line(f"{message.removeprefix('argument ')}; see --help"))
 
 
+def whole_number(least: int) -> Callable[[str], int]:
+    """The `type` of a `Parser`'s flag that takes whole numbers from `least` on."""
+
+    def number(text: str) -> int:
+        if not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, found {text!r}"
+            )
+        return int(text)
+
+    return number
+
+
 def shown(name: object) -> str:
     """A path or an argument as it is, or quoted where it is empty or would break the line."""
     text = str(name)
     return text if text and text.isprintable() else repr(text)
+
+
+def in_json(value: Any) -> str:
+    """A value of JSON, for a message: short, and in characters that can be printed."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
 def one_line(message: str) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import ipaddress
 import itertools
+import logging
 import os
 import re
 import socket
@@ -18,8 +19,12 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cnn_mnist.utils.errors import UsageError
+from cnn_mnist.utils.lazy import tf
+
+log = logging.getLogger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,6 +46,7 @@ _PRIVATE = (
 )
 PRIVATE = (*LOOPBACK, *map(ipaddress.ip_network, _PRIVATE))
 
+_SERVERS: list[Any] = []  # they serve as long as they are not collected: until the process ends
 # A warning, of one line, for where `restrict` returns False.
 UNRESTRICTED = (
     "port %d is open on every interface of this machine, and TensorFlow's server asks for "
@@ -83,6 +89,36 @@ def host_and_port(address: str) -> tuple[str, int]:
         except ValueError:
             raise ValueError("an IPv6 address in the brackets") from None
     return host, port
+
+
+def why_no_address(address: str) -> str:
+    """What `host_and_port` expects in the place of a text; "" for an address."""
+    try:
+        host_and_port(address)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def place(address: str) -> tuple[str, int]:
+    """Host and port, alike for addresses that a server would take for one.
+
+    So are all loopback addresses, as a server listens on every interface.
+    """
+    host, port = host_and_port(address)
+    host = host.lower()
+    try:
+        number = ipaddress.ip_address(host)
+    except ValueError:
+        return host, port
+    return ("localhost" if number.is_loopback else str(number)), port
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of the loopback, "host:port", at which nothing listens."""
+    with contextlib.ExitStack() as stack:
+        each = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return ["{}:{}".format(*server.getsockname()) for server in each]
 
 
 def addresses(host: str) -> list[Address]:
@@ -175,6 +211,22 @@ def restrict(port: int, host: str) -> bool:
     except OSError:
         return False
     return restricted
+
+
+def serve(spec: dict[str, list[str]], role: str, index: int, config: Any) -> str:
+    """Starts TensorFlow's server, for connections to its own address alone; returns its target.
+
+    Args:
+      spec: the addresses of each job of a cluster.
+      role, index: of this process, among them.
+      config: a `ConfigProto`.
+    """
+    server = tf.distribute.Server(tf.train.ClusterSpec(spec), role, index, config=config)
+    _SERVERS.append(server)
+    host, port = host_and_port(spec[role][index])
+    if not restrict(port, host):
+        log.warning(UNRESTRICTED, port)
+    return server.target
 
 
 def _is_of_this_machine(address: Address) -> bool:

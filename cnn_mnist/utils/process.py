@@ -1,6 +1,7 @@
 """How a process of the program ends: by SIGTERM, by Ctrl-C, with one line for what went wrong."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import NoReturn
 from cnn_mnist.utils.errors import InputError, RunError, reason
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
 
@@ -49,6 +51,32 @@ def ending_program() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def noting_signals() -> Iterator[Callable[[], list[signal.Signals]]]:
+    """While entered, SIGTERM and Ctrl-C are noted and do nothing else; in the main thread.
+
+    Gives what tells which have come since it was asked last. It can be asked in any thread, and
+    knows of a signal at once, though the main thread, which Python has call the handlers, be in a
+    call.
+    """
+    with contextlib.ExitStack() as stack:
+        numbers, end = os.pipe()
+        for each in (numbers, end):
+            os.set_blocking(each, False)
+            stack.callback(os.close, each)
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(end, warn_on_full_buffer=False))
+        for number in SIGNALS:
+            stack.callback(signal.signal, number, signal.signal(number, lambda *_: None))
+
+        def come() -> list[signal.Signals]:
+            try:
+                return [signal.Signals(n) for n in os.read(numbers, 64) if n in SIGNALS]
+            except BlockingIOError:
+                return []
+
+        yield come
+
+
 def interactive() -> bool:
     """Whether a person goes on in this process: Python's prompt, `python -i`, IPython, a kernel."""
     return hasattr(sys, "ps1") or bool(sys.flags.inspect)
@@ -58,6 +86,12 @@ def end_program(code: int) -> None:
     """Ends the process, but not that of an interactive session, as after IPython's `%run`."""
     if not interactive():
         leave(code)
+
+
+def end_with_parent() -> None:
+    """Called in a child: it gets SIGTERM when its parent ends, were it by SIGKILL; on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def leave(code: int) -> NoReturn:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from cnn_mnist.checkpoints import saver
-from cnn_mnist.cluster.launcher import free_addresses
+from cnn_mnist.utils.listening import free_addresses
 from stress import programs
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from cnn_mnist.checkpoints import record, restore, saver
 from cnn_mnist.cluster import evaluator, peers
-from cnn_mnist.cluster.launcher import free_addresses
 from cnn_mnist.cluster.settings import Settings
 from cnn_mnist.cluster.tf_config import Cluster
 from cnn_mnist.data.dataset import Split
 from cnn_mnist.recipes import Recipe
 from cnn_mnist.training import validation
 from cnn_mnist.training.train import train
+from cnn_mnist.utils.listening import free_addresses
 from conftest import listening, scalars
 
 RECIPE = Recipe(
@@ -57,7 +57,7 @@ def watch(small, folder, *, recipe=RECIPE, split=None, chief=None, timeout=0.5, 
     cluster = Cluster(chief or free_addresses(1)[0], (), "evaluator", 0)
     what = record.of(recipe, small)
     split = small.validation if split is None else split
-    settings = Settings(cluster, "multi_worker", str(folder), 1000, 0, timeout, None)
+    settings = Settings(cluster, str(folder), 1000, 0, timeout, None)
     evaluator.watch(settings, what, split, lines.append)
     return scored(lines)
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from cnn_mnist.cluster import peers
-from cnn_mnist.cluster.launcher import free_addresses
-from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.cluster.watch import Watch
+from cnn_mnist.utils.listening import free_addresses
 from conftest import listening
 
 
@@ -50,12 +50,6 @@ def test_another_program_at_the_address_is_not_the_process():
 
 def test_a_server_of_tensorflow_is_there(servers):
     assert peers.is_there(servers.member(0, 2).chief)
-
-
-def test_addresses_are_those_of_the_others():
-    cluster = Cluster("a:1", ("b:2", "c:3"), "worker", 1)
-    assert peers.addresses(cluster) == {"the chief": "a:1", "worker 0": "b:2"}
-    assert peers.addresses(Cluster("a:1", (), "evaluator", 0)) == {"the chief": "a:1"}
 
 
 @pytest.fixture
@@ -112,7 +106,7 @@ def test_all_are_waited_for(soon):
         late = nobody()
         timer = threading.Timer(0.3, lambda: stack.enter_context(listening(late)))
         timer.start()
-        peers.wait_for({"worker 0": first, "worker 1": late}, 600, shown.append)
+        Watch({"worker 0": first, "worker 1": late}, 600, shown.append).wait_for_all()
         timer.join()
         assert peers.is_there(late)
     assert shown == [
@@ -127,4 +121,4 @@ def test_who_does_not_come_is_named(soon):
         listening() as first,
         pytest.raises(peers.ClusterError, match=f"for worker 1 at {address}:"),
     ):
-        peers.wait_for({"worker 0": first, "worker 1": address}, 0.5, lambda line: None)
+        Watch({"worker 0": first, "worker 1": address}, 0.5, lambda line: None).wait_for_all()

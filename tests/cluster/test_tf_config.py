@@ -8,6 +8,7 @@ import pytest
 
 from cnn_mnist.cluster import tf_config
 from cnn_mnist.cluster.tf_config import Cluster
+from cnn_mnist.utils import listening
 from cnn_mnist.utils.errors import UsageError
 
 # Unlike numbers of each, so that no two can be taken for each other.
@@ -63,14 +64,21 @@ def test_a_process_of_a_cluster(role, index, name, address, device):
     cluster = of(role, index)
     assert cluster == Cluster("a:2222", ("b:2222", "c:2222", "d:2222"), role, index)
     assert (cluster.name, cluster.address, cluster.device) == (name, address, device)
-    assert cluster.trainers == ("a:2222", "b:2222", "c:2222", "d:2222")
+    trainers = {
+        "the chief": "a:2222",
+        "worker 0": "b:2222",
+        "worker 1": "c:2222",
+        "worker 2": "d:2222",
+    }
+    assert list(cluster.trainers.items()) == list(trainers.items())
+    assert cluster.others == {name: at for name, at in trainers.items() if at != address}
     assert cluster.spec == JOBS
 
 
 def test_the_place_among_the_trainers():
     for role, index, rank in (("chief", 0, 0), ("worker", 0, 1), ("worker", 2, 3)):
         cluster = of(role, index)
-        assert cluster.trainers.index(cluster.address) == rank
+        assert list(cluster.trainers.values()).index(cluster.address) == rank
 
 
 def test_jobs_without_addresses_are_not_in_the_spec():
@@ -130,7 +138,7 @@ def test_an_index_in_digits():
     ],
 )
 def test_the_parts_of_an_address(address, parts):
-    assert tf_config.host_and_port(address) == parts
+    assert listening.host_and_port(address) == parts
     assert of("chief", 0, {**JOBS, "chief": [address]}).address == address
 
 

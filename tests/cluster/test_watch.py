@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from cnn_mnist.cluster import peers
-from cnn_mnist.cluster.launcher import free_addresses
+from cnn_mnist.cluster import peers, tf_config
 from cnn_mnist.cluster.watch import Watch
+from cnn_mnist.utils.listening import free_addresses
 from conftest import ROOT, listening
 
 WATCHED = """
@@ -101,7 +101,7 @@ def test_who_answers_again_in_time_is_awaited_no_more():
 
 
 def test_after_the_last_step_one_alone_is_needed():
-    body = "watch.after_last_step('the chief'); print('through', flush=True); time.sleep(600)"
+    body = "watch.after_last_step(); print('through', flush=True); time.sleep(600)"
     with contextlib.ExitStack() as stack:
         chief = stack.enter_context(listening())
         with watching({"the chief": chief, "worker 1": free_addresses(1)[0]}, body=body) as process:
@@ -141,7 +141,7 @@ def test_a_watch_that_is_over_leaves_signals_as_they_were():
     os.set_blocking(end, False)
     signal.set_wakeup_fd(end)
     try:
-        with listening() as chief, Watch({peers.CHIEF: chief}, 600, pytest.fail) as watch:
+        with listening() as chief, Watch({tf_config.CHIEF: chief}, 600, pytest.fail) as watch:
             assert all(signal.getsignal(number) != before[number] for number in before)
         assert watch.received is None
         assert {number: signal.getsignal(number) for number in before} == before

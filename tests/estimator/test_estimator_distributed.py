@@ -1,12 +1,12 @@
 """The door to `tf.estimator` with strategies: mirrored, remote, and of several processes."""
 
 import json
-import socket
 
 import pytest
 import tensorflow as tf
 from one_weight import TINY, build, eval_input_fn, input_fn, weight
 
+from cnn_mnist.utils.listening import free_addresses
 from stress import programs
 
 
@@ -14,16 +14,6 @@ def run(code: str) -> None:
     """Runs code in a process that has computed nothing yet."""
     done = programs.run("-c", code)
     assert done.returncode == 0, done.stderr
-
-
-def free_addresses(count: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 def test_mirrored_strategy_on_one_device(tmp_path):
