@@ -130,8 +130,14 @@ class Training:
         for name in NAMES:
             fresh(folder / name)
 
+    @property
+    def model_dir(self) -> Path:
+        """Where it is saved."""
+        return self._folder / MODEL_DIR
+
     def start(self, *names: str, **options: Any) -> None:
         """Starts processes; `options` are further ones of `programs.start`."""
+        more = options.pop("env", {})
         self._started = time.monotonic()
         for name in names:
             # The folder of each is its own, so that what it writes there can be told.
@@ -140,9 +146,9 @@ class Training:
             command: tuple[str, ...] = PROGRAM
             if self._network:
                 command = ("-m", "stress.networks", self._network.space(name))
-            config = {"TF_CONFIG": self._configs[name]}
+            variables = {"TF_CONFIG": self._configs[name], **more}
             flags = [*self._flags, f"--model_dir={place}"]
-            self._running[name] = Run(flags, self._folder / name, command, env=config, **options)
+            self._running[name] = Run(flags, self._folder / name, command, env=variables, **options)
 
     def disturb(self, victim: str, kind: Kind, choice: random.Random) -> str:
         """Disturbs a process at a random moment, and sees to what follows; says when it was.

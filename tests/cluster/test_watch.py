@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cnn_mnist.cluster import peers, tf_config
+from cnn_mnist.cluster import tf_config
 from cnn_mnist.cluster.watch import Watch
 from cnn_mnist.utils.listening import free_addresses
 from conftest import ROOT, listening

@@ -1,15 +1,18 @@
-"""Slow and broken networks and processes: what docs/clusters.md says of them, on real processes.
+"""Broken networks, volumes and clocks: what docs/clusters.md says of them, on real processes.
 
-Where a test needs network namespaces, which this machine may not have, it is skipped, and says so.
+Where a test needs what this machine may not have, such as network namespaces, it is skipped, and
+says so.
 """
 
+import shutil
 import time
 
 import pytest
 
 from cnn_mnist.checkpoints import saver
-from stress import networks
-from stress.clusters import KINDS, NAMES, TRAINERS, WHILE, Training
+from stress import networks, volumes
+from stress.clocks import Clock
+from stress.clusters import KINDS, NAMES, SAVE, TRAINERS, WHILE, Training
 from stress.trainings import small_data
 
 pytestmark = pytest.mark.long
@@ -105,6 +108,38 @@ def test_who_is_away_for_too_long_is_named_and_all_start_again(
     training.start(*NAMES)
     at_step(training, 50)
     training.disturb("worker-0", KINDS[kind], _Now())
+    ends_well(training, whole)
+
+
+def test_a_volume_that_stands_still_for_a_while_is_waited_for(data_dir, tmp_path, whole):
+    training = Training(data_dir, tmp_path, None, steps=STEPS)
+    if why := volumes.why_not(tmp_path):
+        pytest.skip(why)
+    with volumes.mounted(training.model_dir) as volume:
+        training.start(*NAMES)
+        at_step(training, 10)
+        volume.freeze()
+        time.sleep(WHILE)
+        reached = training.step()
+        volume.thaw()
+        assert reached <= SAVE + 1  # the chief is in the midst of a save
+        ends_well(training, whole)
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+@pytest.mark.parametrize("victim", TRAINERS[:2])
+def test_a_clock_that_jumps_changes_nothing(data_dir, tmp_path, whole, victim, hours):
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler here, for a clock that jumps")
+    (tmp_path / "clock").mkdir()
+    clock = Clock(tmp_path / "clock")
+    training = Training(data_dir, tmp_path, None, steps=STEPS)
+    training.start(victim, env=clock.environment, fresh=True)
+    training.start(*(name for name in NAMES if name != victim))
+    at_step(training, 10)
+    clock.jump(3600 * hours)
+    at_step(training, 60)
+    clock.jump(0)
     ends_well(training, whole)
 
 
