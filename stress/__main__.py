@@ -45,7 +45,7 @@ TESTS: dict[str, StressTest] = {
     "ends": StressTest("ends of trainings on a busy machine", "interrupts:ends", 100, 2),
     "races": StressTest("two trainers in one folder", "interrupts:races", 50, 3),
     "clusters": StressTest(
-        "kill, stop and cut off the processes of a cluster", "clusters:clusters", 150, 5
+        "kill, stop and cut off the processes of a cluster", "clusters:clusters", 160, 5
     ),
     "idx": StressTest("damaged and hostile data sets", "datasets:idx", 2_000, 150),
     "images": StressTest("damaged and hostile pictures", "pictures:images", 2_000, 80),

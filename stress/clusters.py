@@ -6,6 +6,7 @@ for a while; the last two where this machine has network namespaces.
 
 import contextlib
 import functools
+import itertools
 import json
 import random
 import re
@@ -58,22 +59,23 @@ class Result(NamedTuple):
 
 
 def clusters(count: int, seed: int, folder: Path) -> Tally:
-    """Each role is disturbed in each way, one role in a training after the other."""
+    """Each role is disturbed in each way, one role in a training after the other.
+
+    Sixteen tries have all of them: three trainers and five kinds, and an evaluator that is killed.
+    """
     load_tensorflow()
     data_dir = small_data(folder / "data")
     choice = random.Random(f"{seed} clusters")
     problem = networks.why_not()
-    kinds = [kind for kind in KINDS if not (problem and kind.startswith("cut off"))]
+    possible = [kind for kind in KINDS if not (problem and kind.startswith("cut off"))]
+    disturbances = [*itertools.product(TRAINERS, possible), ("evaluator", "killed")]
     with contextlib.nullcontext() if problem else networks.made(NAMES) as network:
         whole = Training(data_dir, fresh(folder / "whole"), network)
         whole.start(*NAMES)
         whole.end()
         tries = []
         for number in range(count):
-            kind = kinds[number % len(kinds)]
-            victim = TRAINERS[number // len(kinds) % len(TRAINERS)]
-            if number % 8 == 7 and kind == "killed":
-                victim = "evaluator"
+            victim, kind = disturbances[number % len(disturbances)]
             place = fresh(folder / f"training_{number}")
             training = Training(data_dir, place, network)
             tries.append(_disturbed(training, victim, kind, choice, whole.result()))
