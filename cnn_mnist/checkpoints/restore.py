@@ -6,6 +6,7 @@ TensorFlow's readers, is corrected where it disagrees with them.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import re
 import shlex
@@ -23,6 +24,7 @@ from cnn_mnist.checkpoints.saver import READ_ERRORS
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.models import graphs
 from cnn_mnist.models.averaging import variables_to_restore
+from cnn_mnist.models.networks import NETWORKS
 from cnn_mnist.recipes import RECIPES, Recipe
 from cnn_mnist.utils import curves
 from cnn_mnist.utils.errors import InputError, RunError, reason
@@ -177,6 +179,14 @@ def variable_shapes(
 
     To go on with the training these are all, otherwise those of the scored network.
     """
+    network = NETWORKS.get(recipe.network)  # another program may give the name another one
+    return dict(_variable_shapes(recipe, form, training, network))
+
+
+@functools.lru_cache(maxsize=4)
+def _variable_shapes(
+    recipe: Recipe, form: Form, training: bool, network: Any
+) -> dict[str, list[int]]:
     return {name: v.shape.as_list() for name, v in _variables(recipe, form, training).items()}
 
 

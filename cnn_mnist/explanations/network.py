@@ -8,7 +8,7 @@ Axes: B batch, H height, W width, C channels, K classes, U units of a layer.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,8 @@ class OpenNetwork:
         Raises:
           CheckpointError: it is damaged, or of another network.
         """
-        recipe = dataclasses.replace(recipe, precision="float32")
         restore.check_fits(recipe, checkpoint, form)
+        recipe = dataclasses.replace(recipe, precision="float32")
         self.form, self._name = form, recipe.network
         with tf.Graph().as_default():
             fed = graphs.build(recipe, estimator.ModeKeys.PREDICT, form, dtype="float32")
@@ -63,7 +63,7 @@ class OpenNetwork:
             self._scores = walk.scores
             self._weights = tf.compat.v1.placeholder(tf.float32, [None, form.num_classes])
             self._entry = walk.entry()
-            self._gradients = _gradients(self._scores * self._weights, (self._images, self._entry))
+            self._gradients: dict[str, Any] = {}  # by names of tensors
             self._layers = walk.layers()
             hidden = [tf.reshape(each, [tf.shape(each)[0], -1]) for each in walk.last_hidden()]
             self._hidden = tf.concat(hidden, axis=1)
@@ -120,7 +120,7 @@ class OpenNetwork:
           InputError: the scores have no gradient.
         """
         at = self._images if by_pixels else self._entry
-        gradient = self._gradients.get(at.name)
+        gradient = self._gradient(at)
         if gradient is None:
             raise InputError(
                 f"--network={self._name}: expected logits with a gradient by the images, found none"
@@ -149,6 +149,15 @@ class OpenNetwork:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _gradient(self, by: Any) -> Any:
+        """Of the weighted sum of scores by a tensor; None where there is none."""
+        if by.name not in self._gradients:  # it is added to the graph
+            self._gradients[by.name] = None
+            with by.graph.as_default(), contextlib.suppress(LookupError):  # of an operation
+                scores = self._scores * self._weights
+                self._gradients[by.name] = tf.gradients(scores, by)[0]
+        return self._gradients[by.name]
 
     def _in_chunks(self, asked: Any, images: np.ndarray) -> np.ndarray:
         parts = [
@@ -271,15 +280,6 @@ class _Walk:
         """Whether it is a kernel: of variables alone, with at least two axes."""
         rank = tensor.shape.rank
         return self._is_of(tensor, images=False, variables=True) and bool(rank and rank >= 2)
-
-
-def _gradients(scores: Any, tensors: Iterable[Any]) -> dict[str, Any]:
-    """The gradients by each tensor's name, of those that have one."""
-    found = {}
-    for tensor in tensors:
-        with contextlib.suppress(LookupError):  # an operation that has none
-            found[tensor.name] = tf.gradients(scores, tensor)[0]
-    return found
 
 
 def _ancestors(op: Any) -> list[Any]:

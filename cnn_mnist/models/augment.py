@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from cnn_mnist.models import parts
 from cnn_mnist.models.layers import key_of_step
+from cnn_mnist.models.random_numbers import uniform
 from cnn_mnist.utils.lazy import tf
 
 
@@ -53,8 +54,7 @@ def augmented(images: Any, kind: str, *, seed: int) -> Any:
         count = (5 if zoom else 3) + mirror
 
         def draw(rows: Any) -> Any:
-            amounts = tf.random.stateless_uniform([count, rows], key, -1.0, 1.0, alg="philox")
-            return tf.transpose(amounts)
+            return tf.transpose(uniform([count, rows], key, -1.0, 1.0))
 
         amounts = parts.rows_of_batch(draw, tf.shape(images)[0])  # [B, count]
         turn, right, down, *zooms = tf.unstack(amounts, count, axis=1)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnn_mnist.models import parts
+from cnn_mnist.models.random_numbers import normal, truncated_normal, uniform
 from cnn_mnist.utils.lazy import tf
 
 LAYERS = "layers"
@@ -139,10 +140,10 @@ def dropout(net: Any, rate: float, *, training: bool, seed: int) -> Any:
     with tf.name_scope("dropout") as scope:
         key = key_of_step(seed, f"{member}/dropout" if member else "dropout")
 
-        def mask(shape: Any, dtype: Any) -> Any:
+        def mask(shape: Any, dtype: Any) -> Any:  # dtype: that of `wide`
             def draw(rows: Any) -> Any:
                 whole = tf.concat([[rows], shape[1:]], axis=0)
-                return tf.random.stateless_uniform(whole, key, dtype=dtype, alg="philox")
+                return uniform(whole, key)
 
             return parts.rows_of_batch(draw, shape[0])
 
@@ -158,7 +159,7 @@ def glorot_uniform(shape: list[int], key: Any) -> Any:
     Layers start from it unless told otherwise, as in Keras.
     """
     limit = math.sqrt(6 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
-    return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
+    return uniform(shape, key, -limit, limit)
 
 
 def lecun_uniform(shape: list[int], key: Any) -> Any:
@@ -168,13 +169,13 @@ def lecun_uniform(shape: list[int], key: Any) -> Any:
     (`uniform_unit_scaling_initializer`); later releases of TensorFlow start from `glorot_uniform`.
     """
     limit = math.sqrt(3 / math.prod(shape[:-1]))
-    return tf.random.stateless_uniform(shape, key, -limit, limit, alg="philox")
+    return uniform(shape, key, -limit, limit)
 
 
 def he_normal(shape: list[int], key: Any) -> Any:
     """Normal with the standard deviation `sqrt(2 / fan_in)`, which suits ReLU (He et al., 2015)."""
     deviation = math.sqrt(2 / math.prod(shape[:-1]))
-    return tf.random.stateless_normal(shape, key, 0.0, deviation, alg="philox")
+    return normal(shape, key, deviation)
 
 
 def variance_scaling(shape: list[int], key: Any) -> Any:
@@ -183,7 +184,7 @@ def variance_scaling(shape: list[int], key: Any) -> Any:
     `varianceScaling` of TensorFlow.js 4.22, which does not make up for what is cut off.
     """
     deviation = math.sqrt(1 / math.prod(shape[:-1]))
-    return tf.random.stateless_truncated_normal(shape, key, 0.0, deviation, alg="philox")
+    return truncated_normal(shape, key, deviation)
 
 
 def key_of_step(seed: int, purpose: str) -> Any:

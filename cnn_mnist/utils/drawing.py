@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
+from PIL import Image
 
 DOTS_PER_INCH = 120
 NAME_WIDTH = 7.5  # of a class name, in ems, for which there is room: about 13 letters
@@ -69,8 +70,10 @@ class Paper:
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file; drawn anew from the same numbers, it has the same bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", metadata={"Software": None})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # `savefig` would draw twice, the first time for the size alone
+    file, dots = io.BytesIO(), (DOTS_PER_INCH, DOTS_PER_INCH)
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "png", dpi=dots)
     return file.getvalue()
 
 

@@ -1,7 +1,7 @@
-"""Figures drawn by a process of their own, while this one computes.
+"""Figures drawn by processes of their own, while this one computes.
 
-matplotlib takes a second to load, and each figure some tenths more. In the second process that
-passes while TensorFlow loads and while the network computes.
+matplotlib takes a second to load, and each figure some tenths more. In other processes that passes
+while TensorFlow loads and while the network computes.
 """
 
 import contextlib
@@ -10,25 +10,30 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+PROCESSES = 2  # the figures of a report take each of them half a second
 SERVE = "import sys; sys.path[:] = {!r}; from cnn_mnist.utils import painter; painter.serve()"
 
 
 class Painter:
-    """A context manager with a process that draws; it ends with this one, however that ends.
+    """A context manager with processes that draw; they end with this one, however that ends.
 
     Where this process has loaded matplotlib already, or has no Python to start, it draws by itself:
     then a person's own settings of matplotlib count.
     """
 
     def __init__(self) -> None:
-        self._process = None
+        self._processes: list[subprocess.Popen[bytes]] = []
         if "matplotlib" not in sys.modules and sys.executable:
             with contextlib.suppress(OSError):  # no room for another process
-                self._process = _started()
-        self._thread = ThreadPoolExecutor(1)  # asks for one figure after the other
+                for _ in range(PROCESSES):
+                    self._processes.append(_started())
+        self._free = self._processes.copy()
+        self._by_itself = threading.Lock()  # matplotlib draws one figure at a time
+        self._threads = ThreadPoolExecutor(max(1, len(self._processes)))
 
     def draw(self, module: str, function: str, *arguments: Any) -> "Future[bytes]":
         """The PNG file of the figure that a function of a module returns.
@@ -38,31 +43,37 @@ class Painter:
           function: its name in there.
           arguments: of the function; they can be pickled.
         """
-        return self._thread.submit(self._drawn, module, function, arguments)
+        return self._threads.submit(self._drawn, module, function, arguments)
 
     def _drawn(self, *asked: Any) -> bytes:
-        if self._process:
+        while process := self._free_process():
             try:
-                assert self._process.stdin and self._process.stdout
-                pickle.dump(asked, self._process.stdin)
-                self._process.stdin.flush()
-                png, error = pickle.load(self._process.stdout)
+                assert process.stdin and process.stdout
+                pickle.dump(asked, process.stdin)
+                process.stdin.flush()
+                png, error = pickle.load(process.stdout)
             except (OSError, EOFError):  # it was killed
-                self._process = None
-            else:
-                if error is not None:
-                    raise error
-                return png
-        return _drawn(*asked)
+                continue
+            self._free.append(process)
+            if error is not None:
+                raise error
+            return png
+        with self._by_itself:
+            return _drawn(*asked)
+
+    def _free_process(self) -> "subprocess.Popen[bytes] | None":
+        with contextlib.suppress(IndexError):  # of those that were not killed, none is free
+            return self._free.pop()
+        return None
 
     def __enter__(self) -> "Painter":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
+        self._threads.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+            process.communicate()
 
 
 def _started() -> "subprocess.Popen[bytes]":
