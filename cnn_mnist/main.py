@@ -318,7 +318,7 @@ def run() -> None:
     """Runs the command in `sys.argv`, as a process of its own, which then ends."""
     if not process.interactive():
         with contextlib.suppress(VersionError):  # Keras 3 serves, too, but takes longer to load
-            choose_legacy()
+            console.keras_later = choose_legacy()
     end_program(main())
 
 

@@ -23,6 +23,10 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Not `from cnn_mnist.estimator import upstream`, which looks here for the name first.
+    from cnn_mnist.estimator.core import parts
+
+    if name in parts():
+        return parts()[name]
     from cnn_mnist.estimator.upstream import v1, v2
 
     found = {"v1": v1, "inputs": v1.inputs, **_public(v2)}

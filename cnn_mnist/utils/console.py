@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -149,13 +150,32 @@ def start_tensorflow() -> None:
     load_tensorflow()
 
 
+# Set by a program that uses no Keras, or loads it when it does. TensorFlow loads it at its start,
+# which takes half a second, for whoever opens models that hold optimizers of Keras.
+keras_later = False
+
+
 @functools.cache
 def load_tensorflow() -> None:
     """Loads TensorFlow, once, without its noise."""
-    with quiet_start():
+    with quiet_start(), _without_keras() if keras_later else contextlib.nullcontext():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
+
+
+@contextlib.contextmanager
+def _without_keras() -> Iterator[None]:
+    """While entered, what TensorFlow's start imports of legacy Keras is empty."""
+    name = "tf_keras.src.optimizers"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = types.ModuleType(name)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def tame_environment() -> None:

@@ -1,0 +1,45 @@
+"""What a training with a model function of its own takes of the Estimator.
+
+The whole of it has canned estimators, and so loads Keras, which takes half a second. These parts do
+not. They are the very objects of the whole.
+"""
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from cnn_mnist.estimator.model_fns import watched
+from cnn_mnist.estimator.package import FIRST, load_part, mark_as_warned, version
+
+# Module of the package -> the names in there, and their public ones where they are others.
+_MODULES = {
+    "estimator": {"EstimatorV2": "Estimator"},
+    "hooks.basic_session_run_hooks": dict.fromkeys(
+        ("LoggingTensorHook", "StepCounterHook", "SummarySaverHook"), ""
+    ),
+    "hooks.session_run_hook": dict.fromkeys(("SessionRunArgs", "SessionRunHook"), ""),
+    "mode_keys": {"ModeKeys": ""},
+    "model_fn": {"EstimatorSpec": ""},
+    "run_config": {"RunConfig": ""},
+}
+
+
+@functools.cache
+def parts() -> dict[str, Any]:
+    """The parts by their public names; none where TensorFlow has an Estimator of its own."""
+    if version() <= FIRST:
+        return {}
+    watch()
+    api = ModuleType("core")
+    for module, names in _MODULES.items():
+        loaded = load_part(f"python.estimator.{module}")
+        vars(api).update({public or name: getattr(loaded, name) for name, public in names.items()})
+    mark_as_warned(api)
+    return {name: value for name, value in vars(api).items() if not name.startswith("_")}
+
+
+@functools.cache
+def watch() -> None:
+    """Looks for what would be wrong in model functions; where TensorFlow has no Estimator."""
+    base = load_part("python.estimator.estimator").Estimator
+    base._call_model_fn = watched(base._call_model_fn)
