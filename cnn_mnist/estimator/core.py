@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from cnn_mnist.estimator.model_fns import watched
-from cnn_mnist.estimator.package import FIRST, load_part, mark_as_warned, version
+from cnn_mnist.estimator.package import FIRST, load_part, loading, mark_as_warned, version
 
 # Module of the package -> the names in there, and their public ones where they are others.
 _MODULES = {
@@ -29,11 +29,12 @@ def parts() -> dict[str, Any]:
     """The parts by their public names; none where TensorFlow has an Estimator of its own."""
     if version() <= FIRST:
         return {}
-    watch()
     api = ModuleType("core")
-    for module, names in _MODULES.items():
-        loaded = load_part(f"python.estimator.{module}")
-        vars(api).update({public or name: getattr(loaded, name) for name, public in names.items()})
+    with loading():
+        watch()
+        for module, names in _MODULES.items():
+            its = load_part(f"python.estimator.{module}")
+            vars(api).update({new or name: getattr(its, name) for name, new in names.items()})
     mark_as_warned(api)
     return {name: value for name, value in vars(api).items() if not name.startswith("_")}
 

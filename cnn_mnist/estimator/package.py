@@ -13,12 +13,13 @@ nothing that TensorFlow has is changed:
   table of all public names, which `ESTIMATOR_API_NAME` kept apart, is left alone.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -135,6 +136,20 @@ def _supply_missing_modules() -> None:
         sys.modules[export.__name__] = export
 
 
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """While entered, a name that a newer TensorFlow lacks is a VersionError."""
+    try:
+        yield
+    except (ImportError, AttributeError) as error:
+        if version() <= LAST:
+            raise
+        raise VersionError(
+            f"TensorFlow {tf.__version__} no longer has what the Estimator needs ({error}): use "
+            "one up to {}.{}".format(*LAST)
+        ) from error
+
+
 class _Package(ModuleType):
     """The package, whose parts can be imported before itself; loaded when a name is looked up.
 
@@ -173,7 +188,7 @@ def load_whole() -> ModuleType:
         sys.modules[NAME] = before
         raise
     # Its modules are those that were imported before.
-    setattr(whole, "python", vars(before)["python"])  # noqa: B010
+    setattr(whole, "python", sys.modules[f"{NAME}.python"])  # noqa: B010
     return whole
 
 

@@ -9,15 +9,13 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-import tensorflow as tf
-
 from cnn_mnist.estimator.core import watch
-from cnn_mnist.estimator.keras import VersionError, chosen, refuse
+from cnn_mnist.estimator.keras import chosen, refuse
 from cnn_mnist.estimator.package import (
     FIRST,
-    LAST,
     NAME,
     load_whole,
+    loading,
     mark_as_warned,
     prepare,
     version,
@@ -35,8 +33,8 @@ _WITHOUT_KERAS = (
 
 def _load() -> tuple[ModuleType, ModuleType]:
     """Imports the API modules that TensorFlow 2.15 loads as `tf[.compat.v1].estimator`."""
-    prepare()
-    try:
+    with loading():
+        prepare()
         # First, lest a failed import of a part confuse it.
         load_whole()
         apis = [
@@ -45,13 +43,6 @@ def _load() -> tuple[ModuleType, ModuleType]:
         ]
         for api in apis:
             mark_as_warned(api)
-    except (ImportError, AttributeError) as error:
-        if version() <= LAST:
-            raise
-        raise VersionError(
-            f"TensorFlow {tf.__version__} no longer has what the Estimator needs ({error}): use "
-            "one up to {}.{}".format(*LAST)
-        ) from error
     v2, v1 = apis
     if version() > FIRST:
         watch()
