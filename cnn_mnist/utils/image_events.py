@@ -7,6 +7,9 @@ import struct
 import time
 from collections.abc import Mapping
 
+# A PNG's type of colours -> the channels that TensorBoard is told of.
+CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+
 
 def event_file(pictures: Mapping[str, bytes], step: int, prefix: str) -> dict[str, bytes]:
     """A new event file with PNG files under the tags `prefix/name`: its name and its content.
@@ -22,9 +25,10 @@ def event_file(pictures: Mapping[str, bytes], step: int, prefix: str) -> dict[st
 
     values = []
     for name, picture in pictures.items():
-        # The size is in the PNG's first chunk, IHDR; the colour space 4 is RGBA.
-        width, height = struct.unpack(">II", picture[16:24])
-        item = Summary.Image(encoded_image_string=picture, width=width, height=height, colorspace=4)
+        # Of the PNG's first chunk, IHDR.
+        width, height, _, colours = struct.unpack(">IIBB", picture[16:26])
+        size = {"width": width, "height": height, "colorspace": CHANNELS[colours]}
+        item = Summary.Image(encoded_image_string=picture, **size)
         values.append(Summary.Value(tag=f"{prefix}/{name}", image=item))
     now, content = time.time(), io.BytesIO()
     writer = RecordWriter(content)
