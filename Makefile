@@ -21,7 +21,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 COMPILE = $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >$(VENV)/compileall.log || true
 
 .PHONY: help train eval cluster tensorboard web web-build test test-all test-web lint lint-web recipes \
-	digits exports stress bench bench-quick bench-peers growth bench-classic clean
+	digits exports stress bench bench-long bench-quick bench-peers growth bench-classic clean
 
 help:
 	@echo "make train          install, train, report (RECIPE=fast: in seconds; STEPS=300: a short run)"
@@ -38,7 +38,8 @@ help:
 	@echo "make test-web       run the tests of the page, in a headless Chromium"
 	@echo "make stress         kill, damage, fill up and interrupt it, thousands of times; one table"
 	@echo "make lint           check style and types (make lint-web: the page's)"
-	@echo "make bench          measure speed, memory and accuracy against every target; one hour (BEFORE=COMMIT)"
+	@echo "make bench          measure speed, memory and accuracy against the targets; half an hour (BEFORE=COMMIT)"
+	@echo "make bench-long     the same of recipe accurate, which trains for long; an hour (BEFORE=COMMIT)"
 	@echo "make bench-quick    the steps a second beside Keras and PyTorch alone; under 5 minutes"
 	@echo "make growth         time and memory against batch size and number of images"
 	@echo "make bench-classic  compare the speed with the classic tutorial's on TensorFlow 2.15"
@@ -119,6 +120,11 @@ lint: $(VENV)/installed-lint
 bench: bench-peers
 	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results.md \
 		$(if $(BEFORE),--before=$(BEFORE))
+
+# The rows that take longer than all others together.
+bench-long: bench-peers
+	@.venv-bench/bin/python -m benchmarks.bench --markdown=benchmarks/results_long.md \
+		--rows=accurate $(if $(BEFORE),--before=$(BEFORE))
 
 bench-quick: bench-peers
 	@.venv-bench/bin/python -m benchmarks.bench --rows=steps --rounds=7

@@ -7,13 +7,15 @@ import argparse
 import shlex
 import signal
 import sys
+import tempfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import before, machine, measures, table
-from benchmarks.measures import BEFORE, OVERHEAD, PRODUCT, STEPS, Effort
+from benchmarks import before, machine, measures, processes, table
+from benchmarks.measures import BEFORE, OVERHEAD, PRODUCT, STAGES, STEPS, Effort
 from benchmarks.table import Row
 from cnn_mnist.recipes import RECIPES
 
@@ -21,6 +23,7 @@ WIDTH = 130  # of the table where the screen has no width of its own
 DUELS = (STEPS, PRODUCT, OVERHEAD, BEFORE)
 READING = ("evaluation", "predictor")
 ROWS = (*DUELS, *measures.PROMISES, *READING, *measures.SINGLE)
+LONG = ("accurate",)  # rows that take longer than all others together
 NOTE = """\
 `measured` is the median of all runs (of a recipe's accuracy: the mean) with the lowest and the
 highest. Contenders that are compared took bursts of steps in turn, and each ratio is of one round;
@@ -33,8 +36,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--rows",
-        default=",".join(ROWS),
-        help=f"some of {', '.join(ROWS)}, or any other recipe; separated by commas",
+        default=",".join(row for row in ROWS if row not in LONG),
+        help=f"some of {', '.join(ROWS)}, or any other recipe; separated by commas (default: all "
+        f"but {', '.join(LONG)})",
     )
     parser.add_argument("--rounds", type=_count, default=Effort.rounds, help="of a duel")
     parser.add_argument(
@@ -70,10 +74,15 @@ def main() -> int:
     for name, value in about.items():
         screen.print(f"{name}: {value}", markup=False, soft_wrap=True)
     screen.print(table.on_screen(rows))
+    shown = "\n".join(profile(command) for command in wanting(rows))
+    screen.print(shown, markup=False, soft_wrap=True)
     if options.markdown:
         command = shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]])
         cells = table.markdown_table(table.HEADS, [row.cells() for row in rows])
-        text = table.page("What was measured", command, about, [cells, NOTE])
+        parts = [cells, NOTE]
+        if shown:
+            parts += [f"Where the time of rows that are not held goes:\n\n```text\n{shown}\n```\n"]
+        text = table.page("What was measured", command, about, parts)
         options.markdown.write_text(text)
     return 0
 
@@ -96,6 +105,24 @@ def measure(wanted: list[str], effort: Effort) -> list[Row]:
         if name in wanted:
             rows += action(effort)
     return rows
+
+
+def wanting(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The profiles of the rows that are not held, each once."""
+    return list(dict.fromkeys(row.profile for row in rows if row.profile and row.held() == "no"))
+
+
+def profile(command: tuple[str, ...]) -> str:
+    """What a profile prints: where the time of a step, or of a command, goes."""
+    print(f"profile: {' '.join(command)}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        of_model = [f"--model_dir={folder}"] if command[0] == STAGES else []
+        if "--mode=eval" in command:
+            processes.run([*measures.PROGRAM, "--recipe=fast", *of_model])
+        done = processes.run([sys.executable, "-m", *command, *of_model])
+    lines = done.output.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("┏"))
+    return "\n".join(line.rstrip() for line in lines[first - 1 :])
 
 
 def missing(name: str) -> list[Row]:

@@ -15,6 +15,7 @@ from benchmarks.table import Row, Target
 from cnn_mnist.utils import processor
 
 PROGRAM = (sys.executable, "-m", "cnn_mnist.main")
+STAGES = "benchmarks.stages"  # the profile of a command
 MEMORY_STEPS = 401  # as in `against_classic.py`
 
 # What a duel's contenders are there for; `cnn_mnist` is in all of them. A name that ends with @ is
@@ -115,7 +116,14 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
             ratios = duel.ratios(rates, "cnn_mnist", name)
             rows += [
                 Row(f"training, {precision}: {title}", rates[name], "steps/s", 1),
-                Row(f"this package against {title}", ratios, "x", 2, Target(bound, at_least=True)),
+                Row(
+                    f"this package against {title}",
+                    ratios,
+                    "x",
+                    2,
+                    Target(bound, at_least=True),
+                    profile=_of_a_step(precision),
+                ),
             ]
         return rows
     if part == PRODUCT:
@@ -129,6 +137,7 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
                 f"training's share of it, {precision}",
                 [step / product * ratio for ratio in ratios],
                 target=Target(SHARE_OF_PRODUCT[precision], at_least=True, possible=1),
+                profile=_of_a_step(precision),
             ),
         ]
     if part == BEFORE:
@@ -139,6 +148,7 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
                 "x",
                 2,
                 Target(bound, at_least=True),
+                profile=_of_a_step(precision),
             )
             for name, (title, bound) in AGAINST_BEFORE.items()
         ]
@@ -149,8 +159,14 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
             "%",
             1,
             Target(2),
+            profile=_of_a_step(precision),
         )
     ]
+
+
+def _of_a_step(precision: str, recipe: str = "estimator") -> tuple[str, ...]:
+    """The profile of a training step."""
+    return ("benchmarks.breakdown", f"--recipe={recipe}", f"--precision={precision}", "--shown=9")
 
 
 def reading(wanted: Sequence[str], effort: Effort) -> list[Row]:
@@ -234,8 +250,18 @@ def share_rows(
         "from the prompt to the result": ([run.seconds / was.seconds for run, was in pairs]),
     }
     bounds = (promise.share, promise.whole_share)
+    profile: tuple[str, ...] = (STAGES, f"--recipe={name}")
+    if promise.whole_share is None:  # it trains too long to be watched
+        profile = _of_a_step(processor.precision(), name)
     return [
-        Row(f"recipe `{name}`: {what}, against before", values, "x", 2, Target(bound))
+        Row(
+            f"recipe `{name}`: {what}, against before",
+            values,
+            "x",
+            2,
+            Target(bound),
+            profile=profile,
+        )
         for (what, values), bound in zip(shares.items(), bounds, strict=True)
         if bound
     ]
@@ -254,7 +280,8 @@ def evaluation_command(effort: Effort) -> list[Row]:
     rows = [Row("`--mode=eval`, from the prompt to the report", [r[0] for r in rounds], "s", 1)]
     if effort.before:
         shares = [mine / was for mine, was in rounds]
-        rows.append(Row("`--mode=eval`, against before", shares, "x", 2, Target(EVAL_SHARE)))
+        what, profile = "`--mode=eval`, against before", (STAGES, "--mode=eval")
+        rows.append(Row(what, shares, "x", 2, Target(EVAL_SHARE), profile=profile))
     return rows
 
 
@@ -282,6 +309,7 @@ def one_epoch(effort: Effort) -> list[Row]:
                 "x",
                 2,
                 Target(TIMES_AS_FAST, at_least=True),
+                profile=(STAGES, "--recipe=fast"),
             ),
         ]
     return rows

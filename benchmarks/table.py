@@ -39,6 +39,7 @@ class Row:
       digits: behind the decimal point.
       target: None where there is none.
       middle: what stands for all values; the median unless a row says otherwise.
+      profile: the module and arguments of a command that shows where the time goes.
     """
 
     what: str
@@ -47,10 +48,11 @@ class Row:
     digits: int = 2
     target: Target | None = None
     middle: Callable[[Sequence[float]], float] = statistics.median
+    profile: tuple[str, ...] = ()
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, a cell for each of `HEADS`."""
-        return (self.what, self._aim(), self._measured(), str(len(self.values)), self._held())
+        return (self.what, self._aim(), self._measured(), str(len(self.values)), self.held())
 
     def _aim(self) -> str:
         if self.target is None:
@@ -67,7 +69,8 @@ class Row:
         low, high = min(self.values), max(self.values)
         return f"{middle} ({low:,.{self.digits}f} to {high:,.{self.digits}f})"
 
-    def _held(self) -> str:
+    def held(self) -> str:
+        """Whether its target is reached: "yes" or "no", and "-" where there is none."""
         if self.target is None or not self.values:
             return "-"
         return "yes" if self.target.holds(self.middle(self.values)) else "no"
