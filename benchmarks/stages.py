@@ -94,11 +94,13 @@ def main() -> int:
     code = program.main(sys.argv)
     whole = age()
     stages.seconds[ELSE] = whole - sum(stages.seconds.values())
-    table = Table("stage", title=f"{' '.join(sys.argv[1:])}: {whole:.1f} s")
+    table = Table("stage", title=f"Stages of {sys.argv[1]}" if sys.argv[1:] else "Stages")
     for head in ("seconds", "share"):
         table.add_column(head, justify="right")
     for stage, each in sorted(stages.seconds.items(), key=lambda item: -item[1]):
         table.add_row(stage, f"{each:.2f}", f"{each / whole:.0%}")
+    table.add_section()
+    table.add_row("all", f"{whole:.2f}", "")
     Console(width=WIDTH).print(table)
     return code
 

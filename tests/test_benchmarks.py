@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmarks import (
     before,
+    bench,
     duel,
     flops,
     growth,
@@ -163,6 +164,36 @@ def test_shares_of_what_it_took_before():
     assert training.cells()[1::3] == ("under 0.5 x", "yes")
     (accurate,) = measures.share_rows("accurate", runs, earlier)
     assert "training" in accurate.what
+
+
+def test_rows_that_are_not_held_have_a_profile_each_once():
+    slow, fast = [recipes.Training(0.991, 7.0, 9.0)], [recipes.Training(0.99, 8.0, 16.0)]
+    rows = measures.share_rows("fast", slow, fast) + measures.share_rows("fast", slow, slow)
+    assert [row.held() for row in rows] == ["no", "yes", "no", "no"]
+    assert bench.wanting(rows) == [("benchmarks.stages", "--recipe=fast")]
+    rates = {"cnn_mnist": [1.0], "product": [1.0], "keras": [1.0], "torch": [1.0]}
+    rows = measures.duel_rows(measures.STEPS, "bfloat16", rates)
+    ((module, *flags),) = bench.wanting(rows)
+    assert (module, flags[:2]) == (
+        "benchmarks.breakdown",
+        ["--recipe=estimator", "--precision=bfloat16"],
+    )
+
+
+def test_the_stages_of_a_command_add_up(small_data_dir, tmp_path):
+    flags = ["--recipe=tfjs", "--steps=3", "--validation_size=7", f"--data_dir={small_data_dir}"]
+    command = [sys.executable, "-m", "benchmarks.stages", *flags, f"--model_dir={tmp_path}"]
+    shown = processes.run(command).output.partition("Stages of --recipe=tfjs")[2]
+    found = re.findall(r"^│ (.+?) +│ +([\d.]+) │", shown, re.MULTILINE)
+    seconds = {stage: float(text) for stage, text in found}
+    assert sum(seconds.values()) == pytest.approx(2 * seconds["all"], abs=0.1)
+    assert min(seconds.values()) >= 0
+    for stage in (
+        "loading TensorFlow",
+        "training, with its graph, checkpoints and validation",
+        "scoring the test images",
+    ):
+        assert seconds[stage] > 0
 
 
 def test_a_commit_in_a_worktree(tmp_path):
