@@ -38,8 +38,8 @@ FORMER = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code.
 
-    0: trained. The chief's own if it failed; if not, that of the worker that failed first, or of
-    the evaluator. 143 and 130: ended by SIGTERM or Ctrl-C.
+    0: trained. 2: a process has a wrong flag or folder. Otherwise the chief's own if it failed; if
+    not, that of the worker that failed first, or of the evaluator. 143 and 130: SIGTERM or Ctrl-C.
     """
 
     def command() -> int:
@@ -98,8 +98,7 @@ class Launcher:
             # Of a training that failed, the evaluator would only wait for more.
             self._wait([EVALUATOR], time.monotonic() if code else math.inf)
         finally:
-            for process in self._running.values():
-                process.kill()
+            self._send(signal.SIGKILL, list(self._running))
         for printer in self._printers:
             printer.join(timeout=1)
         if self._received:
@@ -114,7 +113,8 @@ class Launcher:
             if name in self._configs and not (ended_well or name in self._running):
                 self._start(name)
         failed = self._wait(trainers)
-        return self._codes[CHIEF] or failed
+        # Who has a wrong flag has all others told to end.
+        return failed if failed == 2 else self._codes[CHIEF] or failed
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(
