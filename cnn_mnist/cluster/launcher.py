@@ -108,9 +108,9 @@ class Launcher:
     def _train(self) -> int:
         """Starts who is not running, and waits for chief and workers; returns the exit code."""
         trainers = [name for name in self._configs if name != EVALUATOR]
-        for name in (*trainers, EVALUATOR):
+        for name in self._configs:
             ended_well = self._codes.pop(name, 1) == 0 and name == EVALUATOR
-            if name in self._configs and not (ended_well or name in self._running):
+            if not (ended_well or name in self._running):
                 self._start(name)
         failed = self._wait(trainers)
         # Who has a wrong flag has all others told to end.

@@ -1,7 +1,7 @@
-"""Random numbers that are functions of a key, `int64 [2]`: alike on every device and at every time.
+"""Random numbers that depend on a key, `int64 [2]`, and on nothing else.
 
-As those of `tf.random.stateless_*(..., alg="philox")`, bit for bit, of which each adds dozens of
-operations to the graph to make the generator's state of the key. One operation does that as well.
+They are those of `tf.random.stateless_*(..., alg="philox")`, bit for bit. Those functions add dozens
+of operations to the graph, which turn the key into the generator's state. Here one operation does.
 
 J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
 2011: Philox.

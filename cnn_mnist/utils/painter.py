@@ -14,7 +14,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-PROCESSES = 2  # the figures of a report take each of them half a second
+PROCESSES = 2  # the figures of a report take one process more than a second
 SERVE = "import sys; sys.path[:] = {!r}; from cnn_mnist.utils import painter; painter.serve()"
 
 
