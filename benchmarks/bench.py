@@ -74,7 +74,11 @@ def main() -> int:
     for name, value in about.items():
         screen.print(f"{name}: {value}", markup=False, soft_wrap=True)
     screen.print(table.on_screen(rows))
-    shown = "\n".join(profile(command) for command in wanting(rows))
+    try:
+        shown = "\n".join(profile(command) for command in wanting(rows))
+    except RuntimeError as error:  # what was measured is not lost for it
+        print(f"error: {error}", file=sys.stderr)
+        shown = ""
     screen.print(shown, markup=False, soft_wrap=True)
     if options.markdown:
         command = shlex.join(["python", "-m", "benchmarks.bench", *sys.argv[1:]])

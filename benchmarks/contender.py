@@ -110,8 +110,7 @@ def bare_loop(precision: str, model_dir: str) -> None:
 def keras_fit(precision: str, model_dir: str) -> None:
     """Keras 3 on TensorFlow: `Model.fit` over arrays."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    if processor.onednn_pays():  # as this package has it: without AVX-512 it is 1.7 x as fast
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    processor.prefer_onednn()  # as this package has it: without AVX-512 it is 1.7 x as fast
     import keras
 
     if precision == "bfloat16":

@@ -76,8 +76,7 @@ def torch_run(data: tuple[np.ndarray, ...], seed: int) -> tuple[float, float]:
 def keras_run(data: tuple[np.ndarray, ...], seed: int) -> tuple[float, float]:
     """Keras: `Model.fit` over arrays, the rate by a schedule."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    if processor.onednn_pays():
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    processor.prefer_onednn()
     import keras
 
     class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

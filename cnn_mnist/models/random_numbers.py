@@ -1,7 +1,7 @@
 """Random numbers that depend on a key, `int64 [2]`, and on nothing else.
 
-They are those of `tf.random.stateless_*(..., alg="philox")`, bit for bit. Those functions add dozens
-of operations to the graph, which turn the key into the generator's state. Here one operation does.
+They are those of `tf.random.stateless_*(..., alg="philox")`, bit for bit. Those functions add many
+operations to the graph, which turn the key into the generator's state. Here one operation does.
 
 J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
 2011: Philox.

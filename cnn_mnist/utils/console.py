@@ -207,12 +207,8 @@ class Named:
 
 
 def quiet_start() -> contextlib.AbstractContextManager[None]:
-    """For the start of TensorFlow: drops its noise from stderr, and has it take oneDNN if it pays.
-
-    Whoever sets TF_ENABLE_ONEDNN_OPTS decides that.
-    """
-    if processor.onednn_pays():
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    """For the start of TensorFlow: drops its noise from stderr, and lets it take oneDNN."""
+    processor.prefer_onednn()
     return without(START_UP_NOISE + (() if NVIDIA_DRIVER.exists() else NO_GPU_NOISE))
 
 

@@ -1,5 +1,6 @@
 """What the processor can do, found without TensorFlow."""
 
+import os
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -13,6 +14,15 @@ def precision(cpuinfo: Path = CPUINFO) -> str:
     asked, on other systems than Linux, the answer is `float32`.
     """
     return "bfloat16" if BFLOAT16_INSTRUCTIONS & instructions(cpuinfo) else "float32"
+
+
+def prefer_onednn() -> None:
+    """Lets TensorFlow, which is still to be loaded, take oneDNN where it pays.
+
+    Whoever sets TF_ENABLE_ONEDNN_OPTS decides that.
+    """
+    if onednn_pays():
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def onednn_pays(cpuinfo: Path = CPUINFO) -> bool:
