@@ -205,3 +205,32 @@ def test_after_a_failed_import_and_again():
                 raise AssertionError("there are no such parameters any more")
         """
     )
+
+
+def test_the_core_is_loaded_without_keras_and_is_that_of_the_whole():
+    """As a program of this package does it; then the rest, by the package's own name, too."""
+    run_fresh(
+        """
+        import sys
+        from cnn_mnist.estimator.keras import choose_legacy
+        from cnn_mnist.utils import console
+
+        console.keras_later = choose_legacy()
+        console.load_tensorflow()
+        import tensorflow as tf
+        from cnn_mnist import estimator
+
+        core = estimator.Estimator, estimator.RunConfig, estimator.SessionRunHook
+        if not tf.__version__.startswith("2.15."):
+            assert "tf_keras" not in sys.modules
+            import tensorflow_estimator.python.estimator.mode_keys
+            assert tensorflow_estimator.python.estimator.mode_keys.ModeKeys is estimator.ModeKeys
+            assert "tf_keras" not in sys.modules
+            assert tensorflow_estimator.estimator.Estimator is estimator.v1.Estimator
+            import tensorflow_estimator as whole
+            assert whole.python.estimator.mode_keys.ModeKeys is estimator.ModeKeys
+        from cnn_mnist.estimator.upstream import v2
+        assert core == (v2.Estimator, v2.RunConfig, v2.SessionRunHook)
+        assert tf.keras.optimizers.Adam().learning_rate  # the real one
+        """
+    )
