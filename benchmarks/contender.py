@@ -13,6 +13,7 @@ best that the machine does through TensorFlow.
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -66,16 +67,21 @@ def cnn_mnist_program(precision: str, model_dir: str) -> None:
 
 def small_network(precision: str, model_dir: str) -> None:
     """The same with the network that recipe `fast` began with, whose steps are short."""
-    fields = {"network": "small_cnn", "optimizer": "momentum", "dropout_rate": 0.0}
+    fields: dict[str, Any] = {"network": "small_cnn", "optimizer": "momentum", "dropout_rate": 0.0}
     _package(model_dir, precision=precision, **fields)
 
 
-def _package(model_dir: str, **fields: Any) -> None:
+def accurate_recipe(precision: str, model_dir: str) -> None:
+    """The same with recipe `accurate`, whose steps are long."""
+    _package(model_dir, "accurate", precision=precision)
+
+
+def _package(model_dir: str, recipe: str = "estimator", **fields: Any) -> None:
     from cnn_mnist.utils import console
 
     console.start_tensorflow()
     from cnn_mnist import estimator
-    from cnn_mnist.recipes import Recipe
+    from cnn_mnist.recipes import RECIPES
     from cnn_mnist.training.train import train
 
     bursts = Bursts()
@@ -87,8 +93,8 @@ def _package(model_dir: str, **fields: Any) -> None:
         def after_run(self, run_context: Any, run_values: Any) -> None:
             bursts.step_done()
 
-    recipe = Recipe(steps=ENDLESS, eval_every_steps=0, **fields)
-    train(recipe, model_dir, hooks=[BurstHook()])
+    endless = {"steps": ENDLESS, "eval_every_steps": 0, **fields}
+    train(dataclasses.replace(RECIPES[recipe], **endless), model_dir, hooks=[BurstHook()])
 
 
 def bare_loop(precision: str, model_dir: str) -> None:
@@ -107,10 +113,15 @@ def bare_loop(precision: str, model_dir: str) -> None:
         bursts.step_done()
 
 
+def keras_with_onednn(precision: str, model_dir: str) -> None:
+    """Keras with oneDNN's operations, as this package has it: without AVX-512 it is faster so."""
+    processor.prefer_onednn()
+    keras_fit(precision, model_dir)
+
+
 def keras_fit(precision: str, model_dir: str) -> None:
     """Keras 3 on TensorFlow: `Model.fit` over arrays."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    processor.prefer_onednn()  # as this package has it: without AVX-512 it is 1.7 x as fast
     import keras
 
     if precision == "bfloat16":
@@ -226,8 +237,10 @@ def _batches(size: int) -> Iterator[np.ndarray]:
 CONTENDERS = {
     "cnn_mnist": cnn_mnist_program,
     "small": small_network,
+    "accurate": accurate_recipe,
     "bare": bare_loop,
-    "keras": keras_fit,
+    "keras": keras_with_onednn,
+    "keras_as_it_comes": keras_fit,
     "torch": torch_eager,
     "product": matrix_product,
 }

@@ -21,28 +21,34 @@ MEMORY_STEPS = 401  # as in `against_classic.py`
 # What a duel's contenders are there for; `cnn_mnist` is in all of them. A name that ends with @ is
 # that of the package as it was before.
 STEPS, PRODUCT, OVERHEAD, BEFORE = "steps", "product", "overhead", "before"
+AS_IT_COMES = "keras_as_it_comes"  # the same as "keras" where TensorFlow takes oneDNN unasked
 OPPONENTS = {
-    STEPS: ("keras", "torch"),
+    STEPS: ("keras", *(() if processor.onednn_unasked() else (AS_IT_COMES,)), "torch"),
     PRODUCT: ("product",),
     OVERHEAD: ("bare",),
     BEFORE: ("cnn_mnist@", "small", "small@"),
 }
+LONG_STEPS = ("accurate", "accurate@")  # as well, in the precision that the recipe takes
 DUELS: dict[str, tuple[str, ...]] = {"float32": (STEPS, PRODUCT, OVERHEAD, BEFORE)}
 if processor.precision() == "bfloat16":  # without instructions for it, PyTorch takes minutes a step
     DUELS["bfloat16"] = (STEPS, PRODUCT, BEFORE)
-WIDE = "avx512f" in processor.instructions()
+WIDE = processor.has_avx512()
 
 # (precision, opponent) -> what it is called there, and how many times as fast we are to be.
 PEERS = {
     ("float32", "keras"): ("Keras `fit`", 1.25 if WIDE else 1.5),
+    ("float32", AS_IT_COMES): ("Keras `fit` as it comes, without oneDNN", 1.25 if WIDE else 1.5),
     ("float32", "torch"): ("PyTorch eager, channels last", 1.5 if WIDE else 1.6),
     ("bfloat16", "keras"): ("Keras mixed_bfloat16", 1.15),
     ("bfloat16", "torch"): ("PyTorch autocast", 1.25),
 }
-# The same against before; with AVX-512 no slower, but for what two decimals can tell.
+# The same against before: the recipe, what it is called, how many times as fast we are to be; with
+# AVX-512 no slower, but for what two decimals can tell.
 AGAINST_BEFORE = {
-    "cnn_mnist": ("the default recipe", 0.99 if WIDE else 1.25),
-    "small": ("recipe `fast` of before", 0.99 if WIDE else 1.35),
+    "cnn_mnist": ("estimator", "the default recipe", 0.99 if WIDE else 1.25),
+    "small": ("fast", "recipe `fast` of before", 0.99 if WIDE else 1.35),
+    # Its steps are as many as before, so this is what its training gains.
+    "accurate": ("accurate", "recipe `accurate`", 2.0),
 }
 SHARE_OF_PRODUCT = {"float32": 0.85, "bfloat16": 0.50}
 EVALUATION_SECONDS = {"float32": 1.8, "bfloat16": 0.6}
@@ -95,6 +101,8 @@ def duels(wanted: Sequence[str], effort: Effort) -> list[Row]:
 
 def _duel(precision: str, parts: Sequence[str], effort: Effort) -> dict[str, list[float]]:
     names = ["cnn_mnist", *(name for part in parts for name in OPPONENTS[part])]
+    if BEFORE in parts and precision == processor.precision():
+        names += LONG_STEPS
     with contextlib.ExitStack() as stack:
         contenders, bursts = [], []
         for name in names:  # one after the other: each start has the machine to itself
@@ -148,9 +156,10 @@ def duel_rows(part: str, precision: str, rates: dict[str, list[float]]) -> list[
                 "x",
                 2,
                 Target(bound, at_least=True),
-                profile=_of_a_step(precision),
+                profile=_of_a_step(precision, recipe),
             )
-            for name, (title, bound) in AGAINST_BEFORE.items()
+            for name, (recipe, title, bound) in AGAINST_BEFORE.items()
+            if name in rates
         ]
     return [
         Row(

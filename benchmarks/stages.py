@@ -84,10 +84,8 @@ def age() -> float:
 def main() -> int:
     """Runs the command, prints the table, and returns the command's exit code."""
     from cnn_mnist import main as program
-    from cnn_mnist.estimator.keras import choose_legacy
-    from cnn_mnist.utils import console
 
-    console.keras_later = choose_legacy()  # as `main.run`
+    program.own_process()
     stages = Stages()
     stages.seconds[STARTING] = age()
     stages.watch(BEFORE_TENSORFLOW)

@@ -314,11 +314,17 @@ def chosen_options(cluster: Cluster | None) -> Options:
     return Options(cluster=cluster, **given)
 
 
+def own_process() -> None:
+    """Makes the start of a process that is this program's own shorter."""
+    process.collect_rarely()
+    with contextlib.suppress(VersionError):  # Keras 3 serves, too, but takes longer to load
+        console.keras_later = choose_legacy()
+
+
 def run() -> None:
     """Runs the command in `sys.argv`, as a process of its own, which then ends."""
     if not process.interactive():
-        with contextlib.suppress(VersionError):  # Keras 3 serves, too, but takes longer to load
-            console.keras_later = choose_legacy()
+        own_process()
     end_program(main())
 
 

@@ -118,7 +118,7 @@ def test_ratios_are_of_one_round():
     assert duel.ratios(rates, "ours", "other") == [2, 3]
 
 
-def test_rows_of_a_duel():
+def test_rows_of_a_duel(monkeypatch):
     rates = {
         "cnn_mnist": [20.0, 22.0],
         "keras": [10.0, 10.0],
@@ -126,6 +126,7 @@ def test_rows_of_a_duel():
         "product": [10.0, 11.0],
         "bare": [20.0, 22.44],
     }
+    monkeypatch.setattr(measures, "OPPONENTS", {measures.STEPS: ("keras", "torch")})
     steps = measures.duel_rows(measures.STEPS, "float32", rates)
     assert [list(row.values) for row in steps] == [
         [20, 22],
@@ -142,6 +143,20 @@ def test_rows_of_a_duel():
     rates |= {"cnn_mnist@": [16.0, 11.0], "small": [30.0, 60.0], "small@": [20.0, 30.0]}
     ratios = [row.values for row in measures.duel_rows(measures.BEFORE, "float32", rates)]
     assert ratios == [[1.25, 2], [1.5, 2]]
+    rates |= {"accurate": [3.0, 5.0], "accurate@": [2.0, 2.0]}
+    *_, long = measures.duel_rows(measures.BEFORE, "float32", rates)
+    assert long.what == "a step of recipe `accurate`, float32, against before"
+    assert long.values == [1.5, 2.5]
+    assert (long.held(), long.profile[1]) == ("yes", "--recipe=accurate")
+
+
+def test_keras_is_measured_as_it_comes_where_it_comes_without_onednn(monkeypatch):
+    opponents = {measures.STEPS: ("keras", measures.AS_IT_COMES, "torch")}
+    monkeypatch.setattr(measures, "OPPONENTS", opponents)
+    rates = {"cnn_mnist": [6.0], "keras": [4.0], measures.AS_IT_COMES: [3.0], "torch": [5.0]}
+    rows = {row.what: row.values for row in measures.duel_rows(measures.STEPS, "float32", rates)}
+    assert rows["this package against Keras `fit`"] == [1.5]
+    assert rows["this package against Keras `fit` as it comes, without oneDNN"] == [2]
 
 
 def test_rows_of_a_recipe():
@@ -166,12 +181,13 @@ def test_shares_of_what_it_took_before():
     assert "training" in accurate.what
 
 
-def test_rows_that_are_not_held_have_a_profile_each_once():
+def test_rows_that_are_not_held_have_a_profile_each_once(monkeypatch):
     slow, fast = [recipes.Training(0.991, 7.0, 9.0)], [recipes.Training(0.99, 8.0, 16.0)]
     rows = measures.share_rows("fast", slow, fast) + measures.share_rows("fast", slow, slow)
     assert [row.held() for row in rows] == ["no", "yes", "no", "no"]
     assert bench.wanting(rows) == [("benchmarks.stages", "--recipe=fast")]
     rates = {"cnn_mnist": [1.0], "product": [1.0], "keras": [1.0], "torch": [1.0]}
+    monkeypatch.setattr(measures, "OPPONENTS", {measures.STEPS: ("keras", "torch")})
     rows = measures.duel_rows(measures.STEPS, "bfloat16", rates)
     ((module, *flags),) = bench.wanting(rows)
     assert (module, flags[:2]) == (

@@ -5,8 +5,11 @@ not. They are the very objects of the whole.
 """
 
 import functools
-from types import ModuleType
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any
+
+import tensorflow as tf
 
 from cnn_mnist.estimator.model_fns import watched
 from cnn_mnist.estimator.package import FIRST, load_part, loading, mark_as_warned, version
@@ -22,6 +25,20 @@ _MODULES = {
     "model_fn": {"EstimatorSpec": ""},
     "run_config": {"RunConfig": ""},
 }
+_KERAS = {"keras", "tf_keras"}  # the packages that `tf.keras` can stand for
+_NO_METRICS = SimpleNamespace(metrics=SimpleNamespace(Metric=()))  # of which nothing is an instance
+
+
+class _WithoutKeras(ModuleType):
+    """`tensorflow` for a module that asks whether something is a metric of Keras.
+
+    Where no Keras is loaded nothing is, and to ask TensorFlow's own `tf.keras` would load it.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "keras" and not _KERAS & sys.modules.keys():
+            return _NO_METRICS
+        return getattr(tf, name)
 
 
 @functools.cache
@@ -34,6 +51,8 @@ def parts() -> dict[str, Any]:
         watch()
         for module, names in _MODULES.items():
             its = load_part(f"python.estimator.{module}")
+            if module == "model_fn":
+                vars(its)["tf"] = _WithoutKeras(tf.__name__)
             vars(api).update({new or name: getattr(its, name) for name, new in names.items()})
     mark_as_warned(api)
     return {name: value for name, value in vars(api).items() if not name.startswith("_")}

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from cnn_mnist.evaluation.metrics import CalibrationBin, Mistake, row_shares
 from cnn_mnist.evaluation.robustness import Robustness
 from cnn_mnist.utils.curves import Curve, Curves
-from cnn_mnist.utils.drawing import Paper, empty, plain, short, show
+from cnn_mnist.utils.drawing import INK, Paper, empty, plain, short
 
 _SHADES = "Blues"
 _DARK, _LIGHT = "#08306b", "#9ecae1"  # of _SHADES, far apart in grey too
@@ -70,8 +70,8 @@ def mistakes(found: Sequence[Mistake], class_names: Sequence[str]) -> Figure:
         row, column = divmod(count, _MISTAKES_PER_ROW)
         true, predicted = names[mistake.true], names[mistake.predicted]
         text = f"true: {true}\npredicted: {predicted}\nprobability {mistake.probability:.4f}"
-        place = 0.25 + 1.6 * column, 0.95 + 1.75 * row
-        show(paper.axes(*place, 1.1, 1.1, text, size=8), mistake.image)
+        place = (0.25 + 1.6 * column, 0.95 + 1.75 * row, 1.1, 1.1)
+        paper.image(mistake.image, place, text, size=8)
     return paper.figure
 
 
@@ -169,7 +169,8 @@ def examples(
     title = "Examples of each class" + _left_out(class_names)
     figure = empty(inches[1] * per_class + 1.4, inches[0] * len(names) + 0.6, title)
     axes = figure.add_subplot()
-    show(axes, sheet)
+    axes.imshow(sheet, cmap=INK, vmin=0, vmax=255)
+    axes.set_xticks([])
     axes.set_yticks([row * down + (height - 1) / 2 for row in range(len(names))], names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from cnn_mnist.explanations.shown import Compared, Filters, Shown
-from cnn_mnist.utils.drawing import Paper, plain, short, show
+from cnn_mnist.utils.drawing import Paper, Place, plain, short
 
 # From orange by white to dark blue: M. Okabe, K. Ito, "Color Universal Design", 2008, has both.
 _ORANGE, _BLUE = "#e08214", "#08306b"
@@ -40,13 +40,12 @@ def compared(rows: Sequence[Compared]) -> Figure:
     for place, row in enumerate(rows):
         line, column = divmod(place, columns)
         left, top = 0.1 + 2.72 * column, 0.85 + 1.78 * line
-        first, second = (paper.axes(left + at, top, side, side) for at in (0, side + 0.04))
-        show(first, row.image)
-        drawn = _map(second, row.map / _largest(row.map), row.image, 1)
         true, predicted = short([row.true, row.predicted])
-        heads = f"true: {true}", f"taken for: {predicted}\nprobability {row.probability:.4f}"
-        plain([first.set_title(heads[0], fontsize=8), second.set_title(heads[1], fontsize=8)])
-    at = paper.axes(1.6, paper.height - 0.42, 5.0, 0.1)
+        paper.image(row.image, (left, top, side, side), f"true: {true}", size=8)
+        beside = (left + side + 0.04, top, side, side)
+        title = f"taken for: {predicted}\nprobability {row.probability:.4f}"
+        drawn = _map(paper, beside, row.map / _largest(row.map), row.image, 1, title, size=8)
+    at = paper.axes((1.6, paper.height - 0.42, 5.0, 0.1))
     bar = paper.figure.colorbar(drawn, cax=at, orientation="horizontal")
     bar.set_ticks([-1, 0, 1], labels=["for the true class", "0", "for the class it was taken for"])
     bar.ax.tick_params(labelsize=8)
@@ -59,8 +58,8 @@ def picture(shown: Shown) -> Figure:
     count = len(shown.neighbours)
     paper = Paper(8.1, 7.4 if count else 5.8)
     paper.title(shown.title)
-    show(paper.axes(columns[0], rows[0], side, side, "the picture"), shown.image)
-    _bars(paper.axes(columns[0], rows[1], side, side, "probability"), shown.probabilities)
+    paper.image(shown.image, (columns[0], rows[0], side, side), "the picture")
+    _bars(paper.axes((columns[0], rows[1], side, side), "probability"), shown.probabilities)
     names = short([name for name, _ in shown.classes])
     methods = (
         ("integrated gradients", shown.gradients, "adds to the score"),
@@ -70,16 +69,15 @@ def picture(shown: Shown) -> Figure:
         largest = _largest(maps)
         for place, ((_, what), name) in enumerate(zip(shown.classes, names, strict=True)):
             title = f"{method}\nfor {name} ({what})"
-            axes = paper.axes(columns[1 + place], top, side, side, title)
-            drawn = _map(axes, maps[place], shown.image, largest)
+            at = (columns[1 + place], top, side, side)
+            drawn = _map(paper, at, maps[place], shown.image, largest, title)
         paper.bar(drawn, 7.36, top, side, label)
     for column, image in enumerate(shown.neighbours):
         (name,) = short([shown.labels[column]])
         title = f"{name}\ndistance {shown.distances[column]:.3g}"
-        axes = paper.axes(0.75 + 1.2 * column, 6.25, 1.05, 1.05, title, size=8)
-        show(axes, image)
-        if column == 0:
-            axes.set_ylabel("nearest training\nimages", fontsize=9)
+        paper.image(image, (0.75 + 1.2 * column, 6.25, 1.05, 1.05), title, size=8)
+    if count:
+        paper.aside(0.7, 6.775, "nearest training\nimages", size=9, turn=90)
     return paper.figure
 
 
@@ -103,12 +101,11 @@ def filters(found: Sequence[Filters]) -> Figure:
     largest = _largest(weights)
     for place, unit in enumerate(kept):
         line, column = divmod(place, _FILTERS_PER_ROW)
-        axes = paper.axes(0.1 + 0.84 * column, 0.5 + (high + 0.08) * line, wide, high)
-        axes.set(xticks=[], yticks=[])
+        at = (0.1 + 0.84 * column, 0.5 + (high + 0.08) * line, wide, high)
         if channels == 1:
-            drawn = axes.imshow(weights[:, :, 0, unit], cmap=FOR_AND_AGAINST, norm=_norm(largest))
+            drawn = paper.picture(weights[:, :, 0, unit], at, **_signed(largest))
         else:  # mid-grey is a weight of 0
-            axes.imshow((weights[..., unit] / (2 * largest) + 0.5).clip(0, 1))
+            paper.picture((weights[..., unit] / (2 * largest) + 0.5).clip(0, 1), at)
     if channels == 1:
         paper.bar(drawn, 6.9, 0.5, (high + 0.08) * lines - 0.08, "weight of a pixel")
     return paper.figure
@@ -129,31 +126,30 @@ def activations(
     heights = {name: _height(values) for name, values in drawn.items()}
     paper = Paper(7.6, top + 1.2 + sum(heights.values()) + 0.25 * len(heights) + 0.35)
     paper.title(title)
-    axes = paper.axes(left, top, wide, 1.2)
-    show(axes, image)
-    paper.aside(axes, "the picture")
+    paper.image(image, (left, top, wide, 1.2))
+    paper.aside(1.0, top + 0.6, "the picture")
     top += 1.2
     for name, values in drawn.items():
         top, height = top + 0.25, heights[name]
-        axes = paper.axes(left, top, wide, height)
         shape = " x ".join(map(str, values.shape))
         if values.size == len(class_names) <= 40:
-            _class_bars(axes, values.ravel(), class_names)
+            _class_bars(paper.axes((left, top, wide, height)), values.ravel(), class_names)
         else:
             sheet, note = _sheet(values)
             signed = bool(values.min() < 0)
             largest = max(float(np.abs(values).max()), 1e-12)
-            picture = axes.imshow(
+            picture = paper.picture(
                 np.ma.masked_invalid(sheet),
-                cmap=FOR_AND_AGAINST if signed else _SHADES,
-                norm=_norm(largest) if signed else Normalize(0, largest),
+                (left, top, wide, height),
+                frame=False,
                 interpolation="nearest",
+                **(
+                    _signed(largest) if signed else {"cmap": _SHADES, "norm": Normalize(0, largest)}
+                ),
             )
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
             paper.bar(picture, left + wide + 0.1, top, height)
             shape += note
-        paper.aside(axes, f"{' '.join(short([name]))}\n{shape}")
+        paper.aside(1.0, top + height / 2, f"{' '.join(short([name]))}\n{shape}")
         top += height
     return paper.figure
 
@@ -209,12 +205,18 @@ def _sheet(values: np.ndarray) -> tuple[np.ndarray, str]:
     return sheet, f"\n(the first {kept})" if kept < units else ""
 
 
-def _map(axes: Axes, values: np.ndarray, image: np.ndarray, largest: float) -> Any:
-    drawn = axes.imshow(values, cmap=FOR_AND_AGAINST, norm=_norm(largest))
-    if image.ndim == 2 and image.min() < 128 <= image.max():
-        axes.contour(image, levels=[127.5], colors="#707070", linewidths=0.7)
-    axes.set(xticks=[], yticks=[])
-    return drawn
+def _map(
+    paper: Paper,
+    place: Place,
+    values: np.ndarray,
+    image: np.ndarray,
+    largest: float,
+    title: str,
+    size: float = 9,
+) -> Any:
+    has_edge = image.ndim == 2 and image.min() < 128 <= image.max()
+    ink = image if has_edge else None
+    return paper.picture(values, place, title, size, ink, **_signed(largest))
 
 
 def _bars(axes: Axes, probabilities: Sequence[tuple[str, float]]) -> None:
@@ -250,5 +252,6 @@ def _largest(values: np.ndarray) -> float:
     return max(float(np.quantile(np.abs(values), 0.995)), 1e-12)
 
 
-def _norm(largest: float) -> Normalize:
-    return TwoSlopeNorm(0, -largest, largest)
+def _signed(largest: float) -> dict[str, Any]:
+    """The shades of values around 0."""
+    return {"cmap": FOR_AND_AGAINST, "norm": TwoSlopeNorm(0, -largest, largest)}

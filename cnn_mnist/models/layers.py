@@ -17,6 +17,7 @@ from typing import Any
 
 from cnn_mnist.models import parts
 from cnn_mnist.models.random_numbers import normal, truncated_normal, uniform
+from cnn_mnist.utils import processor
 from cnn_mnist.utils.lazy import tf
 
 LAYERS = "layers"
@@ -225,9 +226,11 @@ def _per_channel(net: Any, name: str) -> Any:
 def _matmul(net: Any, kernel: Any) -> Any:
     """`tf.matmul`, with a faster gradient where a `float32` kernel is large.
 
-    oneDNN, which multiplies for TensorFlow, takes twice the time for `g k^T` as for `(k g^T)^T`.
+    oneDNN, which multiplies for TensorFlow, takes twice the time for `g k^T` as for `(k g^T)^T`
+    with AVX-512, and without it 0.7 of the time (docs/speed.md).
     """
-    if kernel.dtype != tf.float32 or math.prod(kernel.shape) < LARGE_KERNEL:
+    large = kernel.dtype == tf.float32 and math.prod(kernel.shape) >= LARGE_KERNEL
+    if not (large and processor.has_avx512()):
         return tf.matmul(net, kernel)
 
     @tf.custom_gradient

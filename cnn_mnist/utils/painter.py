@@ -14,7 +14,11 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from cnn_mnist.utils.process import collect_rarely
+
 PROCESSES = 2  # the figures of a report take one process more than a second
+# Modules of figures, which whoever draws one names; as text, for they stand on floors above.
+FIGURES = ("cnn_mnist.evaluation.figures", "cnn_mnist.explanations.figures")
 SERVE = "import sys; sys.path[:] = {!r}; from cnn_mnist.utils import painter; painter.serve()"
 
 
@@ -92,12 +96,24 @@ def _drawn(module: str, function: str, arguments: tuple[Any, ...]) -> bytes:
     return drawing.png(getattr(importlib.import_module(module), function)(*arguments))
 
 
+def _prepare() -> None:
+    """Loads matplotlib, its fonts and the figures now, while nothing is asked."""
+    from cnn_mnist.utils import drawing
+
+    for module in FIGURES:
+        importlib.import_module(module)
+    paper = drawing.Paper(1, 1)
+    paper.title("0")
+    paper.axes((0.5, 0.5, 0.4, 0.4)).plot([0, 1])
+    drawing.png(paper.figure)
+
+
 def serve() -> None:
     """Draws what is asked for on stdin until there is no more; the answers go to stdout."""
     asking, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
-    import cnn_mnist.utils.drawing  # noqa: F401 - now, while nothing is asked
-
+    collect_rarely()
+    _prepare()
     while True:
         try:
             asked = pickle.load(asking)

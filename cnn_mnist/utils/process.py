@@ -1,7 +1,11 @@
-"""How a process of the program ends: by SIGTERM, by Ctrl-C, with one line for what went wrong."""
+"""A process of the program: how it starts, and how it ends.
+
+It ends by SIGTERM, by Ctrl-C, or with one line for what went wrong.
+"""
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -13,6 +17,7 @@ from typing import NoReturn
 from cnn_mnist.utils.errors import InputError, RunError, reason
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+OBJECTS = 100_000  # new ones, until Python looks for garbage
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: the signal that a child gets when its parent ends
 SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
@@ -80,6 +85,14 @@ def noting_signals() -> Iterator[Callable[[], list[signal.Signals]]]:
 def interactive() -> bool:
     """Whether a person goes on in this process: Python's prompt, `python -i`, IPython, a kernel."""
     return hasattr(sys, "ps1") or bool(sys.flags.inspect)
+
+
+def collect_rarely() -> None:
+    """Lets Python look for garbage after 100,000 new objects; it does after 700 otherwise.
+
+    TensorFlow's modules and a graph are so many objects that looking takes a tenth of a start.
+    """
+    gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
 
 
 def end_program(code: int) -> None:

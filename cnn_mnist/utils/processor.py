@@ -5,6 +5,9 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16_INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}  # as Linux names them
+# With these TensorFlow takes oneDNN's operations unasked (`DefaultOneDnnPolicy` in its
+# core/util/port.cc).
+FOR_NETWORKS = {"avx512_vnni", "avx_vnni", "amx_tile", "amx_int8"} | BFLOAT16_INSTRUCTIONS
 
 
 def precision(cpuinfo: Path = CPUINFO) -> str:
@@ -28,11 +31,19 @@ def prefer_onednn() -> None:
 def onednn_pays(cpuinfo: Path = CPUINFO) -> bool:
     """Whether TensorFlow's networks are faster with oneDNN's operations than with its own.
 
-    Left alone, TensorFlow takes them only where a processor has instructions made for networks
-    (AVX512-VNNI and the like: `DefaultOneDnnPolicy` in its `core/util/port.cc`). With AVX2 alone
-    they are the faster ones as well: see docs/speed.md.
+    With AVX2 alone they are, though TensorFlow does not take them there: see docs/speed.md.
     """
     return "avx2" in instructions(cpuinfo)
+
+
+def onednn_unasked(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether TensorFlow takes oneDNN's operations when it is left alone."""
+    return bool(FOR_NETWORKS & instructions(cpuinfo))
+
+
+def has_avx512(cpuinfo: Path = CPUINFO) -> bool:
+    """Whether registers are 512 bits wide, for which oneDNN has code of its own."""
+    return "avx512f" in instructions(cpuinfo)
 
 
 def instructions(cpuinfo: Path = CPUINFO) -> set[str]:

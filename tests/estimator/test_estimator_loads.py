@@ -223,6 +223,12 @@ def test_the_core_is_loaded_without_keras_and_is_that_of_the_whole():
         core = estimator.Estimator, estimator.RunConfig, estimator.SessionRunHook
         if not tf.__version__.startswith("2.15."):
             assert "tf_keras" not in sys.modules
+            with tf.Graph().as_default():
+                metrics = {"mean": tf.compat.v1.metrics.mean([1.0, 2.0])}
+                loss = tf.constant(1.0)
+                spec = estimator.EstimatorSpec(mode="eval", loss=loss, eval_metric_ops=metrics)
+            assert spec.eval_metric_ops == metrics
+            assert "tf_keras" not in sys.modules
             import tensorflow_estimator.python.estimator.mode_keys
             assert tensorflow_estimator.python.estimator.mode_keys.ModeKeys is estimator.ModeKeys
             assert "tf_keras" not in sys.modules
@@ -232,5 +238,11 @@ def test_the_core_is_loaded_without_keras_and_is_that_of_the_whole():
         from cnn_mnist.estimator.upstream import v2
         assert core == (v2.Estimator, v2.RunConfig, v2.SessionRunHook)
         assert tf.keras.optimizers.Adam().learning_rate  # the real one
+        with tf.Graph().as_default():  # so is what a metric is compared with
+            metrics = {"mean": tf.keras.metrics.Mean()}
+            metrics["mean"].update_state([1.0, 2.0])
+            loss = tf.constant(1.0)
+            spec = estimator.EstimatorSpec(mode="eval", loss=loss, eval_metric_ops=metrics)
+            assert spec.eval_metric_ops == metrics
         """
     )

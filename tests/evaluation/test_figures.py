@@ -181,13 +181,41 @@ def contrast(one, other):
 def test_mistakes_show_image_classes_and_probability(report):
     figure = figures.mistakes(report.mistakes, FASHION)
     assert figure.get_suptitle() == "The 13 most confident mistakes"
-    assert len(figure.axes) == 13
-    for axes, mistake in zip(figure.axes, report.mistakes, strict=True):
-        assert axes.get_title() == (
+    (page,) = figure.axes
+    for shown, text, mistake in zip(page.images, page.texts, report.mistakes, strict=True):
+        assert text.get_text() == (
             f"true: {FASHION[mistake.true]}\npredicted: {FASHION[mistake.predicted]}\n"
             f"probability {mistake.probability:.4f}"
         )
-        np.testing.assert_array_equal(axes.images[0].get_array(), mistake.image)
+        np.testing.assert_array_equal(shown.get_array(), mistake.image)
+        left, right, _, top = shown.get_extent()
+        assert text.get_position() == pytest.approx(((left + right) / 2, top - 0.08))
+
+
+def test_a_picture_fills_its_place_as_far_as_its_shape_lets_it():
+    paper = drawing.Paper(5, 4)
+    drawn = paper.picture(np.zeros((20, 40)), (1, 2, 2, 1.5), "a title", ink=np.eye(20, 40))
+    assert drawn.get_extent() == pytest.approx((1, 3, 3.25, 2.25))  # left, right, bottom, top
+    (page,) = paper.figure.axes
+    (frame,) = page.patches
+    assert frame.get_bbox().bounds == pytest.approx((1, 2.25, 2, 1))
+    high = paper.picture(np.zeros((40, 20, 3)), (1, 2, 2, 1.5), frame=False)
+    assert high.get_extent() == pytest.approx((1.625, 2.375, 3.5, 2))
+    assert len(page.patches) == 1
+    # Points of the page are inches from the top left.
+    dots = page.transData.transform((1, 3)) / paper.figure.dpi
+    np.testing.assert_allclose(dots, (1, 1), atol=1e-9)
+
+
+def test_the_edge_of_the_ink_lies_on_the_picture():
+    paper = drawing.Paper(3, 3)
+    image = np.zeros((10, 10), np.uint8)
+    image[4:6, 4:6] = 255
+    paper.picture(np.zeros((10, 10)), (1, 1, 1, 1), ink=image)
+    (edge,) = paper.figure.axes[0].collections
+    (path,) = edge.get_paths()
+    low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
+    np.testing.assert_allclose((low, high), (((1.4, 1.4)), (1.6, 1.6)), atol=0.011)
 
 
 def test_few_mistakes_and_none(report):

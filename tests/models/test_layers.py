@@ -118,8 +118,10 @@ class TestDropout:
         np.testing.assert_array_equal(np.concatenate(together), whole)
 
 
+@pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize("units", [9, 1311])  # 9: a small kernel; 800 * 1311 is a large one
-def test_the_gradients_of_a_dense_layer_are_those_of_its_product(units):
+def test_the_gradients_of_a_dense_layer_are_those_of_its_product(monkeypatch, units, wide):
+    monkeypatch.setattr(layers.processor, "has_avx512", lambda: wide)
     large = units * 800 >= layers.LARGE_KERNEL
     rng = np.random.RandomState(0)
     x, g = rng.normal(size=(7, 800)).astype("f"), rng.normal(size=(7, units)).astype("f")

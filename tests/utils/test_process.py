@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from cnn_mnist.utils import process
 from cnn_mnist.utils.process import Ending, end_program, ending_program, interactive
 from conftest import ROOT
+from stress import programs
 
 
 def test_sigterm_is_an_exit_with_143_and_what_is_open_is_closed():
@@ -69,6 +71,19 @@ def test_a_program_ends_its_process(monkeypatch):
     end_program(3)
     assert codes == [3]
     assert not interactive()
+
+
+def test_a_process_of_its_own_collects_rarely():
+    code = """
+        import gc
+        before = gc.get_threshold()
+        from cnn_mnist import main
+        assert gc.get_threshold() == before  # a process that only calls it is another's
+        main.own_process()
+        assert gc.get_threshold() == (100_000, *before[1:]) and gc.isenabled()
+    """
+    done = programs.run("-c", textwrap.dedent(code), fresh=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_program_does_not_end_a_session(session):

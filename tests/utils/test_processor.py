@@ -41,6 +41,23 @@ def test_onednn_pays_from_avx2_on(tmp_path, flags, pays):
     assert not processor.onednn_pays(tmp_path / "missing")
 
 
+@pytest.mark.parametrize(
+    ("flags", "unasked", "wide"),
+    [
+        ("fpu avx2", False, False),
+        ("fpu avx2 avx512f", False, True),
+        ("fpu avx2 avx_vnni", True, False),
+        ("fpu avx2 avx512f avx512_vnni", True, True),
+        ("fpu amx_tile avx512f", True, True),
+    ],
+)
+def test_what_else_a_processor_has(tmp_path, flags, unasked, wide):
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert processor.onednn_unasked(path) is unasked
+    assert processor.has_avx512(path) is wide
+
+
 @pytest.mark.parametrize(("given", "found"), [("", "1"), ("0", "0")])
 def test_tensorflow_starts_with_onednn_unless_told_otherwise(tmp_path, monkeypatch, given, found):
     (tmp_path / "cpuinfo").write_text("flags\t\t: avx2\n")
