@@ -182,7 +182,7 @@ def reading(wanted: Sequence[str], effort: Effort) -> list[Row]:
     """A `Predictor` whose graph is built: `evaluation` of 10,000 images, and one image."""
     rows = []
     for precision, bound in EVALUATION_SECONDS.items():
-        if "evaluation" not in wanted and precision != "float32":
+        if precision not in DUELS or ("evaluation" not in wanted and precision != "float32"):
             continue
         command = [sys.executable, "-m", "benchmarks.predict_rate", "--json"]
         run = processes.run([*command, f"--precision={precision}", f"--runs={effort.runs}"])
