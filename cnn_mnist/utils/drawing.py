@@ -111,7 +111,7 @@ class Paper:
     def aside(self, right: float, middle: float, text: str, size: float = 8, turn: int = 0) -> None:
         """Text that ends at `right`, `middle` being that of its height."""
         shown = self._page.text(right, middle, text, ha="right", va="center", fontsize=size)
-        shown.set_rotation(turn)
+        shown.set(rotation=turn, multialignment="center" if turn else "right")
         plain([shown])
 
 

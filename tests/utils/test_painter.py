@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_mnist.evaluation import figures
-from cnn_mnist.utils import drawing
+from cnn_mnist.evaluation import figures, inside, report
+from cnn_mnist.explanations import explain
+from cnn_mnist.utils import drawing, painter
 from cnn_mnist.utils.painter import Painter
 from stress import programs
 
@@ -99,3 +100,7 @@ def alive(process_id):
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_figures_that_are_loaded_at_once_are_those_that_are_drawn():
+    assert set(painter.FIGURES) == {report.FIGURES, inside.FIGURES, explain.FIGURES}
