@@ -43,7 +43,7 @@ class Limits:
     """What a refusal must look like, and what reading may take."""
 
     says: str  # a pattern of the refusal
-    seconds: float
+    seconds: float  # of the processor: other programs may run beside it
     memory: int  # bytes beyond the idle process
 
 
@@ -54,7 +54,7 @@ class Outcome:
     value: Any = None  # what it returned, if it returned
     refusal: str | None = None  # the message of the one kind of error that it may raise
     fault: str | None = None  # anything else: another error, a crash, no answer in time
-    seconds: float = 0.0
+    seconds: float = 0.0  # that the processor took, or of waiting for a process that died or hung
     growth: int = 0  # bytes of the peak of memory above the least before any call so far
 
 
@@ -187,9 +187,9 @@ def _serve(pipe: Connection, function: Callable[..., Any], refusal: type[Excepti
         except EOFError:
             return
         least = min(least, _peak_from_now())
-        start = time.monotonic()
+        start = time.process_time()
         outcome = _outcome(function, refusal, arguments)
-        seconds = time.monotonic() - start
+        seconds = time.process_time() - start
         pipe.send(dataclasses.replace(outcome, seconds=seconds, growth=_peak() - least))
 
 

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 from cnn_mnist.data import dataset
+from cnn_mnist.utils import processor
 from stress import programs
 from stress.programs import ROOT
 
 __all__ = ["ROOT"]
+# A training here and one of the command are compared bit by bit.
+processor.prefer_onednn()
 # A shell that runs the tests in the background lets them, and their programs, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # TensorFlow 2.15 has Keras 2 alone.

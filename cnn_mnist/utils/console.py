@@ -64,6 +64,11 @@ _OWN_DEPRECATION = re.compile(
     r"From .*[/\\]tensorflow(_estimator)?[/\\]python[/\\].* is deprecated"
 )
 
+WITHOUT_ONEDNN = (
+    "TensorFlow was loaded before, without oneDNN: it is slower on this processor, and the last "
+    "bits of a training are not the command's; set TF_ENABLE_ONEDNN_OPTS=1 in the environment"
+)
+
 
 def stderr_console() -> Console:
     """The screen for progress and log lines. Lines are never wrapped, so they can be searched."""
@@ -157,11 +162,17 @@ keras_later = False
 
 @functools.cache
 def load_tensorflow() -> None:
-    """Loads TensorFlow, once, without its noise."""
+    """Loads TensorFlow, once, without its noise; tells where it came before, and without oneDNN."""
+    left_alone = "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ
     with quiet_start(), _without_keras() if keras_later else contextlib.nullcontext():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
+    if left_alone and processor.onednn_pays():
+        from tensorflow.python.util import _pywrap_util_port
+
+        if not _pywrap_util_port.IsMklEnabled():
+            logging.getLogger(__name__).warning(WITHOUT_ONEDNN)
 
 
 @contextlib.contextmanager

@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from rich.console import Console
 
 from cnn_mnist.utils import console
+from stress import programs
 
 QUIET_START = """
 import os, sys
@@ -65,6 +67,26 @@ def test_tensorflow_starts_without_a_word():
     code += "import tensorflow as tf; print(tf.compat.v1.Session().run.__name__)"
     result = run(code, env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"})
     assert (result.returncode, result.stdout, result.stderr) == (0, b"run\n", b"")
+
+
+@pytest.mark.parametrize(("given", "told"), [("", True), ("0", False)])
+def test_that_tensorflow_came_before_and_without_onednn_is_told(given, told):
+    """It trains to other last bits than the command; where that was asked for, nothing is told."""
+    code = """
+        import os
+        import tensorflow as tf  # without oneDNN, as on a processor with AVX2 alone
+        given = {given!r}
+        if not given:
+            del os.environ["TF_ENABLE_ONEDNN_OPTS"]
+        from cnn_mnist.utils import console, processor
+        processor.onednn_pays = lambda: True
+        console.load_tensorflow()
+        console.load_tensorflow()
+    """
+    code = textwrap.dedent(code).format(given=given)
+    done = programs.run("-c", code, env={"TF_ENABLE_ONEDNN_OPTS": "0"}, fresh=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(console.WITHOUT_ONEDNN) == told
 
 
 def test_a_clusters_noise_is_dropped_and_no_other_line():
