@@ -163,16 +163,13 @@ keras_later = False
 @functools.cache
 def load_tensorflow() -> None:
     """Loads TensorFlow, once, without its noise; tells where it came before, and without oneDNN."""
-    left_alone = "tensorflow" in sys.modules and "TF_ENABLE_ONEDNN_OPTS" not in os.environ
+    given = os.environ.get("TF_ENABLE_ONEDNN_OPTS") is not None or processor.onednn_unasked()
+    if "tensorflow" in sys.modules and not given and processor.onednn_pays():
+        logging.getLogger(__name__).warning(WITHOUT_ONEDNN)
     with quiet_start(), _without_keras() if keras_later else contextlib.nullcontext():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # says now what TensorFlow has to say of the devices
-    if left_alone and processor.onednn_pays():
-        from tensorflow.python.util import _pywrap_util_port
-
-        if not _pywrap_util_port.IsMklEnabled():
-            logging.getLogger(__name__).warning(WITHOUT_ONEDNN)
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ def test_that_tensorflow_came_before_and_without_onednn_is_told(given, told):
         if not given:
             del os.environ["TF_ENABLE_ONEDNN_OPTS"]
         from cnn_mnist.utils import console, processor
-        processor.onednn_pays = lambda: True
+        processor.onednn_pays, processor.onednn_unasked = lambda: True, lambda: False
         console.load_tensorflow()
         console.load_tensorflow()
     """
