@@ -10,11 +10,13 @@ of them prints that it is deprecated, and nothing that TensorFlow has is changed
 is called. `python -m cnn_mnist.estimator PROGRAM.py` runs a program as it is.
 """
 
+import sys
 from types import ModuleType
 from typing import Any
 
 from cnn_mnist.estimator.keras import VersionError
 from cnn_mnist.estimator.spellings import install, uninstall
+from cnn_mnist.utils import processor
 
 __all__ = ["VersionError", "install", "uninstall"]  # and what `__getattr__` finds
 
@@ -22,6 +24,8 @@ __all__ = ["VersionError", "install", "uninstall"]  # and what `__getattr__` fin
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if "tensorflow" not in sys.modules:
+        processor.prefer_onednn()
     # Not `from cnn_mnist.estimator import upstream`, which looks here for the name first.
     from cnn_mnist.estimator.core import parts
 

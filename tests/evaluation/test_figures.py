@@ -215,7 +215,7 @@ def test_the_edge_of_the_ink_lies_on_the_picture():
     (edge,) = paper.figure.axes[0].collections
     (path,) = edge.get_paths()
     low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
-    np.testing.assert_allclose((low, high), (((1.4, 1.4)), (1.6, 1.6)), atol=0.011)
+    np.testing.assert_allclose((low, high), ((1.4, 1.4), (1.6, 1.6)), atol=0.011)
 
 
 def test_few_mistakes_and_none(report):

@@ -89,6 +89,22 @@ def test_that_tensorflow_came_before_and_without_onednn_is_told(given, told):
     assert done.stderr.count(console.WITHOUT_ONEDNN) == told
 
 
+def test_the_estimators_door_loads_tensorflow_as_the_program_does():
+    code = """
+        import os
+        os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+        from cnn_mnist.utils import processor
+        processor.onednn_pays, processor.onednn_unasked = lambda: True, lambda: False
+        from cnn_mnist import estimator
+        estimator.RunConfig
+        from cnn_mnist import cnn_model_fn
+        print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
+    """
+    done = programs.run("-c", textwrap.dedent(code), fresh=True)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert console.WITHOUT_ONEDNN not in done.stderr
+
+
 def test_a_clusters_noise_is_dropped_and_no_other_line():
     lines = [
         "2026 I tensorflow/core/rendezvous.cc:405] Local rendezvous is aborting with status: OUT",
