@@ -125,7 +125,8 @@ def profile(command: tuple[str, ...]) -> str:
             processes.run([*measures.PROGRAM, "--recipe=fast", *of_model])
         done = processes.run([sys.executable, "-m", *command, *of_model])
     lines = done.output.splitlines()
-    first = next(i for i, line in enumerate(lines) if line.startswith("┏"))
+    # The last table: a command that is watched may print some of its own before.
+    first = max(i for i, line in enumerate(lines) if line.startswith("┏"))
     return "\n".join(line.rstrip() for line in lines[first - 1 :])
 
 
