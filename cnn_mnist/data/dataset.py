@@ -22,11 +22,11 @@ from cnn_mnist.data import limits, shard_list
 from cnn_mnist.data.form import MNIST, Form
 from cnn_mnist.data.formats import idx, table
 from cnn_mnist.data.formats.idx import read_idx as read_idx
-from cnn_mnist.data.formats.parts import Reading, arranged
-from cnn_mnist.data.places import open_place
+from cnn_mnist.data.formats.parts import Reading
+from cnn_mnist.data.places import file_on_disk, open_place
 from cnn_mnist.data.sharded import ShardedSplit
-from cnn_mnist.data.sources import DatasetError
-from cnn_mnist.data.splits import Examples, Split
+from cnn_mnist.data.sources import Array, DatasetError
+from cnn_mnist.data.splits import Examples, Split, UnreadSplit
 from cnn_mnist.utils.errors import shown
 
 _EMBEDDED_DIR = Path(__file__).with_name("mnist")
@@ -47,6 +47,8 @@ USUAL_SHARE = 10  # one in so many is then set aside
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """The three splits, and what they are of; train and validation are views of the same images.
+
+    The training images of the embedded MNIST are read when they are first asked for.
 
     Attributes:
       form: the size of the images and the classes.
@@ -119,8 +121,8 @@ def load(
         first = _fitting(validation_size, len(train), train.labels)
     end = _end_of_training(len(train), reading.source, first, train_size, fixed)
     return Dataset(
-        train=Split(train.images[first:end], train.labels[first:end]),
-        validation=own or Split(train.images[:first], train.labels[:first]),
+        train=train.between(first, end),
+        validation=own or train.between(0, first),
         test=reading.splits["test"],
         form=reading.form,
         format=format,
@@ -159,7 +161,29 @@ def described(data: Dataset) -> list[str]:
 
 
 def _embedded() -> Reading:
-    return arranged(idx.read(open_place(_EMBEDDED_DIR), _SHA256))
+    """MNIST; its training images, which whoever only tests does without, are read when needed."""
+
+    def place(key: str) -> Path:
+        return _EMBEDDED_DIR / f"{idx.FILES[key]}.gz"
+
+    def array(key: str, labels: Array | None = None) -> Array:
+        path = place(key)
+        kinds = idx.LABELS if labels is None else idx.IMAGES
+        return idx.read_array(file_on_disk(path.name, path), kinds, labels, _SHA256[key])
+
+    def classes(labels: Array) -> np.ndarray:
+        values = labels.values.astype(np.int32)
+        values.setflags(write=False)
+        return values
+
+    train, test = array("y_train"), array("y_test")
+    splits = {
+        "train": UnreadSplit(
+            lambda: array("x_train", train).values, classes(train), MNIST.image_shape
+        ),
+        "test": Split(array("x_test", test).values, classes(test)),
+    }
+    return Reading(splits, MNIST, (), shown(place("x_train")))
 
 
 def _require_limits(reading: Reading) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,6 +78,10 @@ class Split:
         """As of `Examples`."""
         return self.images.shape[1:]
 
+    def between(self, first: int, end: int | None) -> Split:
+        """Those from number `first` to `end`, exclusive, or to the last; views of these."""
+        return Split(self.images[first:end], self.labels[first:end])
+
     def batches(self, batch_size: int, seed: int) -> Batches:
         """As of `Examples`."""
         return _BatchesInMemory(self, batch_size, seed)
@@ -98,6 +102,32 @@ class Split:
     def fault(self) -> str:
         """Empty: memory can always be read."""
         return ""
+
+
+class UnreadSplit(Split):
+    """A `Split` whose images are read when they are first asked for."""
+
+    def __init__(
+        self, read: Callable[[], np.ndarray], labels: np.ndarray, image_shape: tuple[int, ...]
+    ) -> None:
+        """Takes what returns the images, of that shape each, and their labels."""
+        object.__setattr__(self, "labels", labels)
+        self._read, self._image_shape = read, image_shape
+
+    @functools.cached_property
+    def images(self) -> np.ndarray:  # type: ignore[override]
+        """As of `Split`; may raise DatasetError."""
+        return self._read()
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """As of `Examples`."""
+        return self._image_shape
+
+    def between(self, first: int, end: int | None) -> Split:
+        """As of `Split`; what is read is shared."""
+        part = self.labels[first:end]
+        return UnreadSplit(lambda: self.images[first:end], part, self._image_shape)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from mnist_files import (
 from cnn_mnist.data import dataset, limits
 from cnn_mnist.data.dataset import load
 from cnn_mnist.data.form import Form
+from cnn_mnist.training.train import train
 
 
 def assert_equal_to_made(data, validation_size):
@@ -90,6 +91,27 @@ def test_embedded_checksum(tmp_path, monkeypatch):
     assert message.startswith(f"{path}: byte offset 0 of the uncompressed content: expected ")
     assert f"sha256 {dataset._SHA256['y_test']}, found " in message
     assert message.endswith("reinstall the package")
+
+
+def test_embedded_training_images_are_read_when_they_are_asked_for(tmp_path, monkeypatch):
+    shutil.copytree(dataset._EMBEDDED_DIR, tmp_path / "data")
+    path = tmp_path / "data" / f"{TRAIN_X}.gz"
+    path.write_bytes(path.read_bytes()[:5000])
+    monkeypatch.setattr(dataset, "_EMBEDDED_DIR", tmp_path / "data")
+    data = load(validation_size=7, train_size=40)
+    assert [len(split) for split in data.splits().values()] == [40, 7, 10_000]
+    assert data.train.image_shape == (28, 28) and data.validation.labels[:3].tolist() == [5, 0, 4]
+    assert "training      40 images, " in "\n".join(dataset.described(data))
+    model_dir = tmp_path / "model_dir"
+    for ask in (
+        lambda: data.validation.images,
+        lambda: dataset.digest(data),
+        lambda: train("tfjs", model_dir, steps=1, progress=False),
+    ):
+        assert failure(ask).startswith(f"{path}: byte offset ")
+    assert not model_dir.exists()
+    message = failure(lambda: load(validation_size=60_000))
+    assert f"as {path} holds 60000 training images" in message
 
 
 def test_import_does_not_load_tensorflow():
