@@ -178,7 +178,7 @@ def _embedded() -> Reading:
 
     train, test = array("y_train"), array("y_test")
     splits = {
-        "train": UnreadSplit(
+        "train": UnreadSplit.of(
             lambda: array("x_train", train).values, classes(train), MNIST.image_shape
         ),
         "test": Split(array("x_test", test).values, classes(test)),

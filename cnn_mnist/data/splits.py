@@ -13,7 +13,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -105,14 +105,19 @@ class Split:
 
 
 class UnreadSplit(Split):
-    """A `Split` whose images are read when they are first asked for."""
+    """A `Split` whose images are read when they are first asked for; copies of it have them."""
 
-    def __init__(
-        self, read: Callable[[], np.ndarray], labels: np.ndarray, image_shape: tuple[int, ...]
-    ) -> None:
-        """Takes what returns the images, of that shape each, and their labels."""
-        object.__setattr__(self, "labels", labels)
-        self._read, self._image_shape = read, image_shape
+    _read: Callable[[], np.ndarray]
+    _image_shape: tuple[int, ...] = ()  # of what is not read yet
+
+    @classmethod
+    def of(
+        cls, read: Callable[[], np.ndarray], labels: np.ndarray, image_shape: tuple[int, ...]
+    ) -> UnreadSplit:
+        """Of what returns the images, one of that shape for each label; it may raise."""
+        split = cls.__new__(cls)
+        vars(split).update(labels=labels, _read=read, _image_shape=image_shape)
+        return split
 
     @functools.cached_property
     def images(self) -> np.ndarray:  # type: ignore[override]
@@ -122,12 +127,15 @@ class UnreadSplit(Split):
     @property
     def image_shape(self) -> tuple[int, ...]:
         """As of `Examples`."""
-        return self._image_shape
+        return self._image_shape or super().image_shape
 
     def between(self, first: int, end: int | None) -> Split:
         """As of `Split`; what is read is shared."""
         part = self.labels[first:end]
-        return UnreadSplit(lambda: self.images[first:end], part, self._image_shape)
+        return UnreadSplit.of(lambda: self.images[first:end], part, self.image_shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Split, (self.images, self.labels)
 
 
 @dataclass(frozen=True)

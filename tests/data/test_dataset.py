@@ -1,7 +1,10 @@
 """Tests of cnn_mnist.data.dataset: which files are read, and how they are split."""
 
+import copy
+import dataclasses
 import errno
 import gzip
+import pickle
 import shutil
 import subprocess
 import sys
@@ -112,6 +115,15 @@ def test_embedded_training_images_are_read_when_they_are_asked_for(tmp_path, mon
     assert not model_dir.exists()
     message = failure(lambda: load(validation_size=60_000))
     assert f"as {path} holds 60000 training images" in message
+
+
+def test_embedded_splits_can_be_copied():
+    train = load(validation_size=59_990).train
+    noisy = dataclasses.replace(train, labels=train.labels[::-1])
+    for split in (noisy, copy.deepcopy(train), pickle.loads(pickle.dumps(train))):
+        np.testing.assert_array_equal(split.images, train.images)
+        assert split.image_shape == (28, 28) and len(split) == 10
+    assert noisy.labels.tolist() == train.labels[::-1].tolist() == [8, 6, 5, 3, 8, 1, 5, 9, 2, 9]
 
 
 def test_import_does_not_load_tensorflow():
