@@ -50,11 +50,8 @@ def claims(place: Place) -> list[File]:
     return [file for file in place.files if NAME.fullmatch(file.base)]
 
 
-def read(place: Place, sha256: Mapping[str, str] | None = None) -> Parts:
+def read(place: Place) -> Parts:
     """Reads the four files of a data set.
-
-    Args:
-      sha256: of the uncompressed files, by the arrays' names `x_train`, ...; None: any.
 
     Raises:
       DatasetError: a file is missing, or is no such file, or there are several data sets.
@@ -65,7 +62,7 @@ def read(place: Place, sha256: Mapping[str, str] | None = None) -> Parts:
         first, *others = found[key]
         labels = arrays.get(f"y{key[1:]}")
         kinds = IMAGES if key.startswith("x") else LABELS
-        arrays[key] = read_array(first, kinds, labels, (sha256 or {}).get(key))
+        arrays[key] = read_array(first, kinds, labels)
         for other in others:
             copy = read_array(other, kinds, labels)
             if not np.array_equal(copy.values, arrays[key].values):
@@ -163,7 +160,8 @@ def read_array(
 ) -> Array:
     """Reads an IDX file of one of some kinds, `IMAGES` or `LABELS`.
 
-    `labels` are those of its images, if it holds images.
+    `labels` are those of its images, if it holds images; `sha256` is what the uncompressed content
+    must have, None for any.
     """
     with file.unpacked("readable IDX content") as (source, stream):
         content = source.content
