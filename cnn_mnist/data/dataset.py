@@ -161,7 +161,7 @@ def described(data: Dataset) -> list[str]:
 
 
 def _embedded() -> Reading:
-    """MNIST; its training images, which whoever only tests does without, are read when needed."""
+    """MNIST. Its training images are read when they are first asked for: a test needs none."""
 
     def place(key: str) -> Path:
         return _EMBEDDED_DIR / f"{idx.FILES[key]}.gz"

@@ -118,12 +118,12 @@ def test_embedded_training_images_are_read_when_they_are_asked_for(tmp_path, mon
 
 
 def test_embedded_splits_can_be_copied():
-    train = load(validation_size=59_990).train
-    noisy = dataclasses.replace(train, labels=train.labels[::-1])
-    for split in (noisy, copy.deepcopy(train), pickle.loads(pickle.dumps(train))):
-        np.testing.assert_array_equal(split.images, train.images)
+    last = load(validation_size=59_990).train
+    noisy = dataclasses.replace(last, labels=last.labels[::-1])
+    for split in (noisy, copy.deepcopy(last), pickle.loads(pickle.dumps(last))):
+        np.testing.assert_array_equal(split.images, last.images)
         assert split.image_shape == (28, 28) and len(split) == 10
-    assert noisy.labels.tolist() == train.labels[::-1].tolist() == [8, 6, 5, 3, 8, 1, 5, 9, 2, 9]
+    assert noisy.labels.tolist() == last.labels[::-1].tolist() == [8, 6, 5, 3, 8, 1, 5, 9, 2, 9]
 
 
 def test_import_does_not_load_tensorflow():
